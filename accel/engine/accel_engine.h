@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/base/value.h"
+#include "core/formats/model_config.h"
+#include "core/job/generation_request.h"
+#include "core/job/memory_plan.h"
+
+namespace canopy::accel {
+
+/// Where a job tells what it does. Called on the inference thread; must not block on the client.
+/// Std types only: the worker includes this header and nothing else of the engine.
+class JobObserver {
+public:
+    virtual ~JobObserver() = default;
+
+    /// Asked before anything is computed only to be shown ("preview", "block_times").
+    virtual bool wants(std::string_view topic) const = 0;
+
+    virtual void resolved(const GenerationRequest& request, const MemoryPlan& plan) = 0;
+    virtual void stage(std::string_view name, int unit, int units) = 0; ///< "load", "text", "denoise", "decode"
+    virtual void block(int finished, int blocks) = 0;                   ///< within the current step
+    virtual void timing(std::string_view name, int step, double seconds) = 0;
+    /// Animated preview of the predicted clean latent: `frames` pictures of RGB bytes, row by row.
+    virtual void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) = 0;
+    /// The final latents as the bytes of a safetensors file, before decoding starts.
+    virtual void latents(std::vector<std::uint8_t> file) = 0;
+    /// One finished frame, in order.
+    virtual void frame(int index, int count, int width, int height, std::vector<std::uint8_t> rgb) = 0;
+};
+
+struct JobSummary {
+    GenerationRequest request; ///< resolved
+    double loadSeconds = 0, textSeconds = 0, denoiseSeconds = 0, decodeSeconds = 0;
+    std::vector<double> stepSeconds;
+    std::uint64_t plannedBytes = 0; ///< peak of the plan on the job's device
+    std::uint64_t peakBytes = 0;    ///< measured
+};
+
+struct EngineInfo {
+    int threads = 1;
+    bool bf16Fast = false;
+    std::vector<std::string> devices;
+    std::string deviceNote;
+};
+
+/// Owns loaded models. One home thread: the worker's inference thread. Exceptions of LibTorch and CUDA end here:
+/// every entry returns a Result. `stop` is obeyed within one transformer block, one VAE chunk or one loaded tensor.
+class Engine {
+public:
+    virtual ~Engine() = default;
+    virtual EngineInfo info() const = 0;
+    virtual Result<JobSummary> generate(const GenerationRequest& request, const ModelRecord& model,
+                                        JobObserver& observer, std::stop_token stop) = 0;
+    /// Drops loaded weights and returns cached memory to the system.
+    virtual void freeMemory() = 0;
+    virtual std::uint64_t deviceBytes() const = 0; ///< thread-safe; 0 without a GPU
+    /// True after an error that only a new process can cure (sticky CUDA error).
+    virtual bool broken() const = 0;
+};
+
+std::unique_ptr<Engine> makeEngine();
+
+} // namespace canopy::accel

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/base/value.h"
+
+namespace canopy {
+
+enum class Sampler { UniPc, Euler };
+/// Which time grid UniPC runs on: the original Wan / SkyReels repositories' or diffusers' (they differ).
+enum class TimeGrid { Original, Diffusers };
+enum class Precision { Auto, Float32, BFloat16 };
+enum class DeviceKind { Cpu, Cuda };
+
+std::string_view samplerName(Sampler v);     ///< "unipc", "euler"
+std::string_view timeGridName(TimeGrid v);   ///< "original", "diffusers"
+std::string_view precisionName(Precision v); ///< "auto", "fp32", "bf16"
+std::string_view deviceName(DeviceKind v);   ///< "cpu", "cuda"
+
+/// Everything needed to make a clip and to make it again. Stored in the job table, in the clip and in sessions.
+/// A field left at "auto" is filled by the worker before the first step ("resolved once and stored").
+struct GenerationRequest {
+    static constexpr int kVersion = 1;
+
+    std::string prompt;
+    std::string negativePrompt;
+    std::string modelId;   ///< family plus short hash, as `canopy-cli models` prints it
+    std::string modelPath; ///< folder or file; where modelId was found. Not needed to repeat: the id is.
+    std::string imagePath; ///< optional first image; empty = none
+    int width = 0;         ///< pixels; 0 = the model's default
+    int height = 0;        ///< pixels
+    int frames = 0;        ///< 4k + 1
+    int fps = 0;
+    int steps = 0;
+    double guidance = -1;  ///< classifier-free guidance; 1 = prompt branch only; negative = the model's default
+    double shift = -1;     ///< flow shift; negative = the model's default
+    std::uint64_t seed = 0;///< at most 2^63 - 1
+    Sampler sampler = Sampler::UniPc;
+    TimeGrid timeGrid = TimeGrid::Diffusers;
+    Precision precision = Precision::Auto;
+    DeviceKind device = DeviceKind::Cpu;
+    int threads = 0;             ///< CPU threads; 0 = all the machine's
+    bool vaeTiling = false;      ///< spatial tiles with blended seams, less memory
+    double memoryBudgetGb = 0;   ///< refuse plans above it; 0 = what the machine has free
+    std::string noiseScheme = "torch-cpu-1";
+    std::string kernelSet;       ///< resolved by the worker ("torch", "avx512bf16", ...)
+    /// Latents of an earlier, interrupted run of the same request: skip denoising, decode these. Never stored.
+    std::string resumeLatentsPath;
+
+    bool operator==(const GenerationRequest&) const = default;
+};
+
+/// Map with one key per field and "version"; unknown keys are ignored when reading, wrong types are an error.
+Value toValue(const GenerationRequest& request);
+Result<GenerationRequest> generationRequestFromValue(const Value& value);
+
+/// Latent frames of `frames` pixel frames under a temporal stride of 4: 1 + (frames - 1) / 4.
+constexpr int latentFrames(int frames) { return frames > 0 ? 1 + (frames - 1) / 4 : 0; }
+
+} // namespace canopy

@@ -1,0 +1,78 @@
+# Third-party parts, found once, as SYSTEM. Nothing else in the tree calls find_package.
+find_package(Threads REQUIRED)
+set(CANOPY_BUNDLE_DIR "${CMAKE_SOURCE_DIR}/.bundle" CACHE PATH
+    "Third-party headers and static libraries for a machine without a package registry (packaging/make_bundle)")
+
+# Header-only parts: nlohmann JSON, spdlog (fmt header-only), xxHash (inline), CLI11, doctest.
+add_library(canopy_third_party_headers INTERFACE)
+target_compile_definitions(canopy_third_party_headers INTERFACE
+    SPDLOG_HEADER_ONLY SPDLOG_FMT_EXTERNAL FMT_HEADER_ONLY XXH_INLINE_ALL JSON_DIAGNOSTICS=0)
+if(CANOPY_THIRD_PARTY_BUNDLE)
+    target_include_directories(canopy_third_party_headers SYSTEM INTERFACE ${CANOPY_BUNDLE_DIR}/include)
+    set(utf8proc_lib ${CANOPY_BUNDLE_DIR}/lib/libutf8proc.a)
+    set(sqlite3_lib ${CANOPY_BUNDLE_DIR}/lib/libsqlite3.a)
+else()
+    find_library(utf8proc_lib utf8proc REQUIRED)
+    find_library(sqlite3_lib sqlite3 REQUIRED)
+endif()
+foreach(name utf8proc sqlite3)
+    add_library(canopy_${name} INTERFACE)
+    target_link_libraries(canopy_${name} INTERFACE ${${name}_lib} Threads::Threads ${CMAKE_DL_LIBS} m
+        canopy_third_party_headers)
+endforeach()
+
+if(CANOPY_BUILD_TESTS)
+    add_library(canopy_doctest_main OBJECT ${CMAKE_SOURCE_DIR}/tests/support/doctest_main.cpp)
+    target_link_libraries(canopy_doctest_main PUBLIC canopy_third_party_headers)
+endif()
+
+# LibTorch as pip lays it out: torch/{lib,include}, nvidia/*/lib beside it. Own imported targets: find_package(Torch)
+# would want nvcc, edit CUDA flags and link CUDA into everything.
+if(CANOPY_BUILD_ENGINE)
+    if(NOT CANOPY_LIBTORCH_ROOT)
+        if(DEFINED ENV{CANOPY_LIBTORCH_ROOT})
+            set(CANOPY_LIBTORCH_ROOT $ENV{CANOPY_LIBTORCH_ROOT})
+        elseif(DEFINED ENV{XDG_CACHE_HOME})
+            set(CANOPY_LIBTORCH_ROOT $ENV{XDG_CACHE_HOME}/canopy/deps/site)
+        else()
+            set(CANOPY_LIBTORCH_ROOT $ENV{HOME}/.cache/canopy/deps/site)
+        endif()
+    endif()
+    set(version_file ${CANOPY_LIBTORCH_ROOT}/torch/version.py)
+    if(NOT EXISTS ${version_file})
+        message(FATAL_ERROR "No LibTorch in '${CANOPY_LIBTORCH_ROOT}' (torch/version.py is missing). "
+            "Run packaging/setup, or set CANOPY_LIBTORCH_ROOT to the site-packages folder of torch 2.11.0.")
+    endif()
+    file(STRINGS ${version_file} version_line REGEX "^__version__")
+    if(NOT version_line MATCHES "2\\.11\\.0")
+        message(FATAL_ERROR "LibTorch in '${CANOPY_LIBTORCH_ROOT}' says ${version_line}; expected 2.11.0.")
+    endif()
+    set(torch_lib ${CANOPY_LIBTORCH_ROOT}/torch/lib)
+    set(torch_include ${CANOPY_LIBTORCH_ROOT}/torch/include)
+    foreach(name c10 torch_cpu)
+        add_library(torch::${name} SHARED IMPORTED)
+        set_target_properties(torch::${name} PROPERTIES IMPORTED_LOCATION ${torch_lib}/lib${name}.so)
+        target_include_directories(torch::${name} SYSTEM INTERFACE
+            ${torch_include} ${torch_include}/torch/csrc/api/include)
+    endforeach()
+    target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
+    # libtorch_cpu's own CUDA needs (cudart, cupti) are found by its RPATH; the linker need not resolve them.
+    target_link_options(torch::torch_cpu INTERFACE -Wl,--unresolved-symbols=ignore-in-shared-libs)
+    set_property(TARGET torch::torch_cpu APPEND PROPERTY INTERFACE_COMPILE_OPTIONS
+        $<$<COMPILE_LANGUAGE:CXX>:-Wno-unused-parameter>)
+    set(CMAKE_BUILD_RPATH ${torch_lib})
+endif()
+
+if(CANOPY_BUILD_UI)
+    find_package(Qt6 6.4 REQUIRED COMPONENTS Core Gui Widgets OpenGLWidgets OpenGL Svg DBus Test)
+    find_library(imgui_lib imgui REQUIRED)
+    find_library(stb_lib stb)
+    add_library(canopy_imgui INTERFACE)
+    target_include_directories(canopy_imgui SYSTEM INTERFACE /usr/include/imgui /usr/include/imgui/backends)
+    target_link_libraries(canopy_imgui INTERFACE ${imgui_lib} $<$<BOOL:${stb_lib}>:${stb_lib}> ${CMAKE_DL_LIBS})
+endif()
+
+if(CANOPY_BUILD_MEDIA)
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale libavfilter)
+endif()

@@ -1,0 +1,67 @@
+# The only way to add a library or an executable. A layer may link what its row names and nothing else:
+#   core -> core          ui -> core, Qt          accel -> core/base, core/formats, core/job, LibTorch
+#   app  -> what it composes
+# A violation stops the configure step.
+
+set_property(GLOBAL PROPERTY CANOPY_TARGETS "")
+
+function(_canopy_check_links target layer)
+    foreach(dep IN LISTS ARGN)
+        set(bad "")
+        if(layer STREQUAL "core" AND dep MATCHES "^(canopy_(ui|accel)|Qt6::|torch)")
+            set(bad "core links neither Qt, LibTorch, ui nor accel")
+        elseif(layer STREQUAL "ui" AND dep MATCHES "^(canopy_accel|torch|CUDA::)")
+            set(bad "ui never links the engine, LibTorch or CUDA")
+        elseif(layer STREQUAL "accel" AND dep MATCHES "^(canopy_ui|Qt6::|canopy_core_(media|client|project|protocol))")
+            set(bad "accel links core/base, core/formats, core/job and LibTorch only")
+        endif()
+        if(bad)
+            message(FATAL_ERROR "${target} (layer ${layer}) links ${dep}: ${bad}")
+        endif()
+    endforeach()
+endfunction()
+
+# canopy_add_library(NAME canopy_core_base LAYER core SOURCES ... HEADERS ... PUBLIC ... PRIVATE ...)
+# HEADERS are the public headers; each is compiled alone by header_checks.
+function(canopy_add_library)
+    cmake_parse_arguments(arg "" "NAME;LAYER" "SOURCES;HEADERS;PUBLIC;PRIVATE" ${ARGN})
+    _canopy_check_links(${arg_NAME} ${arg_LAYER} ${arg_PUBLIC} ${arg_PRIVATE})
+    add_library(${arg_NAME} STATIC ${arg_SOURCES} ${arg_HEADERS})
+    target_include_directories(${arg_NAME} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${arg_NAME} PUBLIC ${arg_PUBLIC} PRIVATE canopy_warnings ${arg_PRIVATE})
+    set_property(TARGET ${arg_NAME} PROPERTY CANOPY_LAYER ${arg_LAYER})
+    list(TRANSFORM arg_HEADERS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    set_property(TARGET ${arg_NAME} PROPERTY CANOPY_HEADERS "${arg_HEADERS}")
+    set_property(GLOBAL APPEND PROPERTY CANOPY_TARGETS ${arg_NAME})
+endfunction()
+
+# canopy_add_executable(NAME canopy-cli SOURCES ... LINKS ...)
+function(canopy_add_executable)
+    cmake_parse_arguments(arg "" "NAME" "SOURCES;LINKS" ${ARGN})
+    add_executable(${arg_NAME} ${arg_SOURCES})
+    target_include_directories(${arg_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${arg_NAME} PRIVATE canopy_warnings ${arg_LINKS})
+endfunction()
+
+# canopy_add_test(NAME codec_test SOURCES ... LINKS ... [LABELS ...] [TIMEOUT seconds] [QT])
+# Without QT the test uses doctest, so that it also builds by the engine preset.
+function(canopy_add_test)
+    cmake_parse_arguments(arg "QT" "NAME;TIMEOUT" "SOURCES;LINKS;LABELS;ENVIRONMENT" ${ARGN})
+    if(arg_QT)
+        set(harness Qt6::Test)
+    else()
+        set(harness canopy_doctest_main)
+    endif()
+    add_executable(${arg_NAME} ${arg_SOURCES})
+    target_include_directories(${arg_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${arg_NAME} PRIVATE canopy_warnings ${harness} ${arg_LINKS})
+    add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 600)
+    endif()
+    if(CANOPY_SANITIZE)
+        math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 5")
+    endif()
+    set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+        ENVIRONMENT "CANOPY_SOURCE_DIR=${CMAKE_SOURCE_DIR};CANOPY_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${arg_ENVIRONMENT}")
+endfunction()
