@@ -23,7 +23,8 @@ std::filesystem::path resourceFolder();
 /// The folder of the running executable.
 std::filesystem::path executableFolder();
 
-/// A regular file opened once, read by position. Never blocks on FIFOs, never follows a replaced path afterwards.
+/// A regular file opened once, read by position. Never blocks on FIFOs, never follows a replaced path
+/// afterwards.
 class ReadOnlyFile {
 public:
     /// Refuses anything but a regular file, saying what it is. Symbolic links are followed.
@@ -49,8 +50,8 @@ private:
 Result<std::vector<std::uint8_t>> readFile(const std::filesystem::path& path, std::uint64_t maxBytes);
 Result<std::string> readTextFile(const std::filesystem::path& path, std::uint64_t maxBytes);
 
-/// Replaces `path` as a whole or leaves it untouched: temporary beside it, every write counted, fsync, rename, fsync
-/// of the folder. Missing parent folders are made.
+/// Replaces `path` as a whole or leaves it untouched: temporary beside it, every write counted, fsync,
+/// rename, fsync of the folder. Missing parent folders are made.
 Result<void> writeFileAtomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 Result<void> writeFileAtomically(const std::filesystem::path& path, std::string_view text);
 

@@ -8,8 +8,8 @@
 
 namespace canopy {
 
-/// ERROR: the operation failed or data was lost. WARNING: it worked, not as asked. INFO: worth telling the user.
-/// TRACE: anything per step or frame, and the only level that may hold prompt text.
+/// ERROR: the operation failed or data was lost. WARNING: it worked, not as asked. INFO: worth telling the
+/// user. TRACE: anything per step or frame, and the only level that may hold prompt text.
 enum class LogLevel : std::uint8_t { Trace, Debug, Info, Warning, Error };
 
 std::string_view logLevelName(LogLevel level);
@@ -22,23 +22,31 @@ struct LogRecord {
     std::string text;
 };
 
-/// Rotating files `<folder>/<name>.log`, at most 5 of 5 MiB each. The folder is made. Process-wide, called once by
-/// each executable's main before threads start; without it, lines of Warning and above go to stderr.
+/// Rotating files `<folder>/<name>.log`, at most 5 of 5 MiB each. The folder is made. Process-wide, called
+/// once by each executable's main before threads start; without it, lines of Warning and above go to stderr.
 void openLogFiles(const std::filesystem::path& folder, std::string_view name, LogLevel minimum);
 
-/// Receives every record at or above `minimum` in addition to the files (the worker forwards them as messages).
+/// Receives every record at or above `minimum` in addition to the files (the worker forwards them as
+/// messages).
 void setLogForwarder(std::function<void(const LogRecord&)> forward, LogLevel minimum);
 
-/// Thread-safe. The same text from one component is written at most 20 times a minute; then one line counts the rest.
+/// Thread-safe. The same text from one component is written at most 20 times a minute; then one line counts
+/// the rest.
 void log(LogLevel level, std::string_view component, std::string_view text);
 /// Writes a record made elsewhere (a worker's) with its own time and component.
 void log(const LogRecord& record);
 
-inline void logError(std::string_view component, std::string_view text) { log(LogLevel::Error, component, text); }
+inline void logError(std::string_view component, std::string_view text) {
+    log(LogLevel::Error, component, text);
+}
 inline void logWarning(std::string_view component, std::string_view text) {
     log(LogLevel::Warning, component, text);
 }
-inline void logInfo(std::string_view component, std::string_view text) { log(LogLevel::Info, component, text); }
-inline void logTrace(std::string_view component, std::string_view text) { log(LogLevel::Trace, component, text); }
+inline void logInfo(std::string_view component, std::string_view text) {
+    log(LogLevel::Info, component, text);
+}
+inline void logTrace(std::string_view component, std::string_view text) {
+    log(LogLevel::Trace, component, text);
+}
 
 } // namespace canopy

@@ -92,7 +92,9 @@ const Value& Value::operator[](std::string_view key) const {
     return it == map.end() ? kNull : it->second;
 }
 
-bool Value::contains(std::string_view key) const { return asMap().contains(key); }
+bool Value::contains(std::string_view key) const {
+    return asMap().contains(key);
+}
 
 Value& Value::set(std::string_view key, Value v) {
     if (isNull())

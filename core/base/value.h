@@ -20,18 +20,30 @@ public:
     using Map = std::map<std::string, Value, std::less<>>;
 
     Value() = default;
-    Value(bool v) : m_data(v) {}
-    Value(int v) : m_data(std::int64_t{v}) {}
-    Value(unsigned v) : m_data(std::int64_t{v}) {}
-    Value(std::int64_t v) : m_data(v) {}
-    Value(std::uint64_t v) : m_data(static_cast<std::int64_t>(v)) {}
-    Value(double v) : m_data(v) {}
-    Value(const char* v) : m_data(std::string(v)) {}
-    Value(std::string_view v) : m_data(std::string(v)) {}
-    Value(std::string v) : m_data(std::move(v)) {}
-    Value(Bytes v) : m_data(std::move(v)) {}
-    Value(Array v) : m_data(std::move(v)) {}
-    Value(Map v) : m_data(std::move(v)) {}
+    Value(bool v)
+        : m_data(v) {}
+    Value(int v)
+        : m_data(std::int64_t{v}) {}
+    Value(unsigned v)
+        : m_data(std::int64_t{v}) {}
+    Value(std::int64_t v)
+        : m_data(v) {}
+    Value(std::uint64_t v)
+        : m_data(static_cast<std::int64_t>(v)) {}
+    Value(double v)
+        : m_data(v) {}
+    Value(const char* v)
+        : m_data(std::string(v)) {}
+    Value(std::string_view v)
+        : m_data(std::string(v)) {}
+    Value(std::string v)
+        : m_data(std::move(v)) {}
+    Value(Bytes v)
+        : m_data(std::move(v)) {}
+    Value(Array v)
+        : m_data(std::move(v)) {}
+    Value(Map v)
+        : m_data(std::move(v)) {}
 
     bool isNull() const { return std::holds_alternative<std::monostate>(m_data); }
     bool isBool() const { return std::holds_alternative<bool>(m_data); }

@@ -27,7 +27,7 @@ Result<Value> parseJson(std::string_view text, const CodecLimits& limits = {});
 /// infinity, which JSON has not, become null.
 std::string toJson(const Value& value, int indent = -1);
 
-/// CBOR (RFC 8949), definite lengths only, text keys only, no tags.
+/// CBOR (RFC 8949): text keys only, no tags, no duplicate keys; nothing may follow the value.
 Result<Value> parseCbor(std::span<const std::uint8_t> bytes, const CodecLimits& limits = {});
 std::vector<std::uint8_t> toCbor(const Value& value);
 
