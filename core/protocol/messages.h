@@ -68,6 +68,7 @@ struct Heartbeat {
     std::uint64_t counter = 0;
     std::uint64_t residentBytes = 0;
     std::uint64_t deviceBytes = 0; ///< allocated on the GPU; 0 without one
+    std::uint64_t dropped = 0;     ///< previews and telemetry left out so far because the client was slower
 };
 
 struct LogLine {

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/base/value.h"
+#include "core/protocol/messages.h"
+
+namespace canopy::client {
+
+using protocol::JobId;
+
+/// Bytes that the worker sent as one blob, whole and with the right checksum. `info.kind` says what they are.
+/// Holding a "frame" holds back the worker: only when the last owner lets go does the worker get the credit
+/// to send as many bytes again (at most 32 MiB are under way). Keep it while it is encoded, not longer.
+struct ReceivedBlob {
+    protocol::BlobStart info;
+    std::vector<std::uint8_t> bytes;
+};
+using BlobPtr = std::shared_ptr<const ReceivedBlob>;
+
+enum class JobEnd : std::uint8_t {
+    Finished,   ///< all frames have been handed over before
+    Failed,     ///< the worker said why
+    Cancelled,  ///< by cancel()
+    Interrupted ///< the worker ended or was restarted while the job was open; it can be submitted again
+};
+
+/// How one job ended.
+struct JobOutcome {
+    JobId job = 0;
+    JobEnd end = JobEnd::Failed;
+    Error error;   ///< unless Finished: the sentence for the person
+    Value details; ///< of Failed: figures for out_of_memory, missing names for models; null otherwise
+    Value request; ///< of Finished: the resolved request
+    Value summary; ///< of Finished: seconds by stage, step seconds, planned and measured bytes
+    /// How many times this job was open when the worker died, over all its submissions to this client. At 2
+    /// it is to be set aside and not started again by itself.
+    int workerDeaths = 0;
+};
+
+/// Receives what belongs to a job and must not be lost. Called on the client's reader thread, in the order in
+/// which the worker sent it: must return quickly (hand the value to another thread), must not call the
+/// client's destructor. Calls of submit() and cancel() from inside are fine.
+class JobListener {
+public:
+    virtual ~JobListener() = default;
+
+    /// The worker chose every "auto" field; the request map repeats this job, the plan is its memory plan.
+    virtual void jobResolved(JobId job, const Value& request, const Value& memoryPlan) {
+        (void)job, (void)request, (void)memoryPlan;
+    }
+    /// The final latents as the bytes of a safetensors file, before decoding starts.
+    virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
+    /// One final frame of RGB bytes, in order; info.index of info.count.
+    virtual void jobFrame(JobId job, BlobPtr frame) { (void)job, (void)frame; }
+    /// Exactly once for each submitted job, after everything else of it.
+    virtual void jobEnded(const JobOutcome& outcome) { (void)outcome; }
+};
+
+} // namespace canopy::client
