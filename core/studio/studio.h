@@ -1,0 +1,108 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/formats/model_config.h"
+#include "core/job/generation_request.h"
+#include "core/project/clip_library.h"
+#include "core/project/job_store.h"
+#include "core/studio/studio_snapshot.h"
+
+namespace canopy {
+
+class WorkerPort;
+
+struct StudioOptions {
+    std::filesystem::path dataFolder;  ///< jobs.sqlite3 and clips.sqlite3; empty = canopy::dataFolder()
+    std::filesystem::path stateFolder; ///< latents of unfinished jobs; empty = canopy::stateFolder()
+    std::filesystem::path clipFolder;  ///< empty = canopy::clipFolder()
+    std::string programVersion;        ///< stored in the clips
+    /// The model of a request (by modelId, else modelPath), found from headers. Called on the conductor
+    /// thread.
+    std::function<Result<ModelRecord>(const GenerationRequest&)> findModel;
+    /// Makes the way to the worker; the default starts `canopy-worker` beside the executable (core/client).
+    std::function<std::unique_ptr<WorkerPort>()> makeWorker;
+    std::filesystem::path workerProgram; ///< for the default makeWorker; empty = beside the executable
+    bool startWorkerAtOnce = true;       ///< false: at the first job
+    /// The command line: runs only jobs reserved by this process and leaves the rest of the queue alone.
+    bool onlyReservedJobs = false;
+    std::filesystem::path recordFile; ///< session file (.canopy) of this worker connection; empty = none
+};
+
+/// Why a request cannot be started, one sentence each; empty = it can. Needs no worker.
+struct StartCheck {
+    std::vector<std::string> problems;
+    MemoryPlan plan;               ///< of the request with the model's defaults filled in
+    std::uint64_t budgetBytes = 0; ///< what the plan may take on its device
+    GenerationRequest request;     ///< defaults filled in
+};
+
+/// The conductor that window and command line share: job table, library, worker, encoder. All functions are
+/// thread-safe and return at once, but for the commit of the job table (a few ms). One home thread of its
+/// own.
+class Studio {
+public:
+    static Result<std::unique_ptr<Studio>> open(StudioOptions options);
+    /// Stops a running job (it stays in the list as interrupted; with latents it goes on from them), ends the
+    /// worker.
+    ~Studio();
+    Studio(const Studio&) = delete;
+    Studio& operator=(const Studio&) = delete;
+
+    // ---- jobs
+    // ---------------------------------------------------------------------------------------------------
+    /// Checks and appends. After an ok the job survives anything. An error holds all problems, one a line.
+    Result<JobId> generate(const GenerationRequest& request, const JobTarget& target = {});
+    StartCheck check(const GenerationRequest& request) const;
+    Result<void> cancel(JobId id); ///< queued: at once; running: within a block, the row says "Stopping"
+    Result<void> retry(JobId id);
+    Result<JobId> duplicate(JobId id);
+    Result<void> remove(JobId id);
+    Result<int> clearFinished();
+    Result<void> moveBefore(JobId id, JobId before);
+    Result<void> pauseQueue();  ///< the running job goes on; nothing new starts
+    Result<void> resumeQueue(); ///< also queues interrupted jobs again
+    void restartWorker();       ///< after "stopped" or "not responding"; the running job is interrupted
+
+    // ---- what is shown
+    // ------------------------------------------------------------------------------------------
+    std::shared_ptr<const StudioSnapshot> snapshot() const;
+    /// Waits until the snapshot's sequence differs from `seen` or the time is over; then the newest.
+    std::shared_ptr<const StudioSnapshot> waitForChange(std::uint64_t seen,
+                                                        std::chrono::milliseconds timeout) const;
+    /// Topics wanted from the worker: "preview", "stage_times", "block_times".
+    void subscribe(std::vector<std::string> topics);
+
+    // ---- library
+    // ------------------------------------------------------------------------------------------------
+    std::vector<Clip> clips(std::string_view search = {}, bool starredOnly = false) const;
+    Result<void> setStarred(std::int64_t clip, bool starred);
+    Result<void> forgetClip(std::int64_t clip);
+    /// Reads the clip folder in the background; the library counter tells when something came.
+    void rescanLibrary();
+
+    /// True when this build can write MP4; without, jobs must ask for a frames folder and keep their latents.
+    static bool hasMedia();
+
+private:
+    struct Impl;
+    explicit Studio(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> m_impl;
+};
+
+/// "a-red-fox-on-the-snow-1234": lower-case letters and digits of the prompt, at most 48 bytes, then the
+/// seed. Never empty, never hidden, no path parts.
+std::string outputName(std::string_view prompt, std::uint64_t seed);
+
+/// The settings of a clip, for "Reload settings": read from the file, strictly.
+Result<GenerationRequest> readClipRequest(const std::filesystem::path& clip);
+
+} // namespace canopy
