@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/base/value.h"
@@ -20,9 +20,14 @@ std::string_view samplerName(Sampler v);     ///< "unipc", "euler"
 std::string_view timeGridName(TimeGrid v);   ///< "original", "diffusers"
 std::string_view precisionName(Precision v); ///< "auto", "fp32", "bf16"
 std::string_view deviceName(DeviceKind v);   ///< "cpu", "cuda"
+std::optional<Sampler> samplerFromName(std::string_view name);
+std::optional<TimeGrid> timeGridFromName(std::string_view name);
+std::optional<Precision> precisionFromName(std::string_view name);
+std::optional<DeviceKind> deviceFromName(std::string_view name);
 
-/// Everything needed to make a clip and to make it again. Stored in the job table, in the clip and in sessions.
-/// A field left at "auto" is filled by the worker before the first step ("resolved once and stored").
+/// Everything needed to make a clip and to make it again. Stored in the job table, in the clip and in
+/// sessions. A field left at "auto" is filled by the worker before the first step ("resolved once and
+/// stored").
 struct GenerationRequest {
     static constexpr int kVersion = 1;
 
@@ -36,29 +41,36 @@ struct GenerationRequest {
     int frames = 0;        ///< 4k + 1
     int fps = 0;
     int steps = 0;
-    double guidance = -1;  ///< classifier-free guidance; 1 = prompt branch only; negative = the model's default
-    double shift = -1;     ///< flow shift; negative = the model's default
-    std::uint64_t seed = 0;///< at most 2^63 - 1
+    double guidance =
+        -1;            ///< classifier-free guidance; 1 = prompt branch only; negative = the model's default
+    double shift = -1; ///< flow shift; negative = the model's default
+    std::uint64_t seed = 0; ///< at most 2^63 - 1
     Sampler sampler = Sampler::UniPc;
     TimeGrid timeGrid = TimeGrid::Diffusers;
     Precision precision = Precision::Auto;
     DeviceKind device = DeviceKind::Cpu;
-    int threads = 0;             ///< CPU threads; 0 = all the machine's
-    bool vaeTiling = false;      ///< spatial tiles with blended seams, less memory
-    double memoryBudgetGb = 0;   ///< refuse plans above it; 0 = what the machine has free
+    int threads = 0;           ///< CPU threads; 0 = all the machine's
+    bool vaeTiling = false;    ///< spatial tiles with blended seams, less memory
+    double memoryBudgetGb = 0; ///< refuse plans above it; 0 = what the machine has free
     std::string noiseScheme = "torch-cpu-1";
-    std::string kernelSet;       ///< resolved by the worker ("torch", "avx512bf16", ...)
-    /// Latents of an earlier, interrupted run of the same request: skip denoising, decode these. Never stored.
+    std::string kernelSet; ///< resolved by the worker ("torch", "avx512bf16", ...)
+    /// Latents of an earlier, interrupted run of the same request: skip denoising, decode these. Never
+    /// stored.
     std::string resumeLatentsPath;
 
     bool operator==(const GenerationRequest&) const = default;
 };
 
-/// Map with one key per field and "version"; unknown keys are ignored when reading, wrong types are an error.
+/// Map with "version" and one key per field: prompt, negative, model, model_path, image, width, height,
+/// frames, fps, steps, guidance, shift, seed, sampler, time_grid, precision, device, threads, vae_tiling,
+/// memory, noise_scheme, kernel_set; resume_latents only when set. A missing key leaves the default; unknown
+/// keys are ignored when reading, wrong types are an error.
 Value toValue(const GenerationRequest& request);
 Result<GenerationRequest> generationRequestFromValue(const Value& value);
 
 /// Latent frames of `frames` pixel frames under a temporal stride of 4: 1 + (frames - 1) / 4.
-constexpr int latentFrames(int frames) { return frames > 0 ? 1 + (frames - 1) / 4 : 0; }
+constexpr int latentFrames(int frames) {
+    return frames > 0 ? 1 + (frames - 1) / 4 : 0;
+}
 
 } // namespace canopy

@@ -18,7 +18,8 @@ struct MemoryItem {
     std::uint64_t bytes = 0;
 };
 
-/// Bytes by category for each stage of a job; the peak is the largest stage, since what one stage frees the next uses.
+/// Bytes by category for each stage of a job; the peak is the largest stage, since what one stage frees the
+/// next uses.
 struct MemoryStage {
     std::string name; ///< "text", "denoise", "decode"
     std::vector<MemoryItem> items;
@@ -31,8 +32,8 @@ struct MemoryPlan {
     const MemoryStage* largestStage(DeviceKind device) const;
 };
 
-/// Pure. Needs a resolved request (size, frames, precision, device). Compared with the measured peak after each job:
-/// within 10 % on the CPU, 5 % on a GPU.
+/// Pure. Needs a resolved request (size, frames, precision, device). Compared with the measured peak after
+/// each job: within 10 % on the CPU, 5 % on a GPU.
 MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& request);
 
 } // namespace canopy

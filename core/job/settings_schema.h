@@ -19,13 +19,14 @@ struct SettingInfo {
     double minimum = 0;     ///< numbers only
     double maximum = 0;
     double step = 0;
-    bool simple = false;    ///< shown in Simple mode
+    bool simple = false; ///< shown in Simple mode
 };
 
 std::span<const SettingInfo> settingsSchema();
 const SettingInfo* findSetting(std::string_view key);
 
-/// Fills zero or negative "model default" fields from the model's record.
+/// Fills zero or negative "model default" fields from the model's record; an empty negative prompt becomes
+/// the model's (a single space asks for none).
 GenerationRequest withModelDefaults(GenerationRequest request, const ModelDefaults& defaults);
 
 /// All that is wrong with a request for this model, one sentence each; empty = it can start.
