@@ -1,0 +1,56 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "accel/kernels/cpu/block_attention.h"
+
+namespace canopy::accel::ops {
+
+/// Query tokens [queryBegin, queryEnd) see the keys of `keys`: ascending, disjoint, possibly none.
+struct VisibleKeys {
+    std::int64_t queryBegin = 0;
+    std::int64_t queryEnd = 0;
+    std::vector<kernels::KeyRun> keys;
+};
+
+struct AttentionOptions {
+    std::optional<double> scale; ///< 1 / sqrt(D) when absent
+
+    /// Chosen blocks of kernels::kAttentionBlock keys per (batch, head, query block), all heads in one list:
+    /// entry e = (b * H + h) * ceil(Lq / 128) + block owns ids[offsets[e], offsets[e + 1]), ascending.
+    at::Tensor keyBlockOffsets; ///< int64 [B * H * ceil(Lq / 128) + 1] on the CPU; undefined means dense
+    at::Tensor keyBlockIds;     ///< int32 on the CPU
+
+    /// Block-causal chunks and windows: ranges of queries, ascending, together exactly [0, Lq), the same for
+    /// every batch row and head. Empty means dense. Not together with block lists.
+    std::vector<VisibleKeys> ranges;
+
+    std::optional<kernels::KernelSet> kernelSet; ///< of the CPU; kernels::bestKernelSet() when absent
+};
+
+struct AttentionOutput {
+    at::Tensor out; ///< [B, Lq, H, D] contiguous, q's dtype
+    at::Tensor
+        logSumExp; ///< [B, H, Lq] float32, natural logarithm of the summed exponentials; -inf without keys
+};
+
+/// softmax(scale q k^T) v. q [B, Lq, H, D], k and v [B, Lk, H, D]: the view of a projection's output, so
+/// neither input nor output is transposed and out.flatten(2) is free. Any strides with a contiguous last
+/// dimension (others are copied first). A query that sees no key gives 0.
+///
+/// CPU: our kernels, for float32 and bfloat16 with D a multiple of 8 up to 512; the float32 reference
+/// otherwise. CUDA: LibTorch's scaled_dot_product_attention, range by range; block lists by the reference
+/// under an expanded mask. Throws c10::Error on arguments that do not fit together.
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                     const AttentionOptions& options = {});
+
+/// The same with the log-sum-exp, so that partial results over disjoint keys can be merged. On CUDA by the
+/// reference.
+AttentionOutput attentionWithLogSumExp(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                       const AttentionOptions& options = {});
+
+} // namespace canopy::accel::ops
