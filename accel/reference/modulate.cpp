@@ -1,5 +1,6 @@
 #include "accel/reference/modulate.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
@@ -10,7 +11,9 @@ namespace canopy::accel::reference {
 namespace {
 
 /// [L, C] as [R, L / R, C], so that rows of modulation broadcast.
-at::Tensor byRow(const at::Tensor& x, std::int64_t rows) { return x.reshape({rows, x.size(0) / rows, x.size(1)}); }
+at::Tensor byRow(const at::Tensor& x, std::int64_t rows) {
+    return x.reshape({rows, x.size(0) / rows, x.size(1)});
+}
 
 at::Tensor normalised(const at::Tensor& x, const at::Tensor& gain, double eps) {
     const auto wide = x.to(at::kFloat);
@@ -20,7 +23,8 @@ at::Tensor normalised(const at::Tensor& x, const at::Tensor& gain, double eps) {
 
 } // namespace
 
-at::Tensor layerNormModulate(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, double eps) {
+at::Tensor layerNormModulate(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
+                             double eps) {
     const auto normed = byRow(at::layer_norm(x.to(at::kFloat), {x.size(-1)}, {}, {}, eps), scale.size(0));
     return (normed * (1.0 + scale.unsqueeze(1)) + shift.unsqueeze(1)).view(x.sizes()).to(x.scalar_type());
 }

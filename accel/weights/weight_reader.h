@@ -18,17 +18,19 @@ class Checkpoint;
 
 namespace canopy::accel {
 
-/// Hands a model part its tensors under canonical names (diffusers' for transformer and autoencoder, transformers' for
-/// text encoders), whatever layout the files use: diffusers, original Wan / SkyReels-V2, ComfyUI single files with
-/// fp8-scaled weights, 8-bit rows as bitsandbytes writes them. Strict: what is missing, of another shape or left over
-/// is collected and reported once by finish(); nothing is half-loaded.
+/// Hands a model part its tensors under canonical names (diffusers' for transformer and autoencoder,
+/// transformers' for text encoders), whatever layout the files use: diffusers, original Wan / SkyReels-V2,
+/// ComfyUI single files with fp8-scaled weights, 8-bit rows as bitsandbytes writes them. Strict: what is
+/// missing, of another shape or left over is collected and reported once by finish(); nothing is half-loaded.
 ///
-/// Home thread: the inference thread. A cancelled load throws Cancelled (accel/runtime/cancelled.h) between tensors.
+/// Home thread: the inference thread. A cancelled load throws Cancelled (accel/runtime/cancelled.h) between
+/// tensors.
 class WeightReader {
 public:
     enum class Part { Transformer, Vae, TextEncoder };
 
-    WeightReader(const Checkpoint& files, Part part, at::Device device, at::ScalarType dtype, std::stop_token stop);
+    WeightReader(const Checkpoint& files, Part part, at::Device device, at::ScalarType dtype,
+                 std::stop_token stop);
     ~WeightReader();
 
     /// True when the checkpoint has this canonical name.
@@ -41,7 +43,8 @@ public:
     /// Takes only what is there; an undefined tensor otherwise.
     at::Tensor takeOptional(std::string_view name, at::IntArrayRef shape);
 
-    /// Mismatch with the first ten differences of each kind (missing, shape, unexpected), expected against found.
+    /// Mismatch with the first ten differences of each kind (missing, shape, unexpected), expected against
+    /// found.
     Result<void> finish() const;
 
 private:

@@ -55,6 +55,7 @@ if(CANOPY_BUILD_ENGINE)
         target_include_directories(torch::${name} SYSTEM INTERFACE
             ${torch_include} ${torch_include}/torch/csrc/api/include)
     endforeach()
+    target_compile_definitions(torch::c10 INTERFACE AT_PER_OPERATOR_HEADERS)
     target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
     # libtorch_cpu's own CUDA needs (cudart, cupti) are found by its RPATH; the linker need not resolve them.
     target_link_options(torch::torch_cpu INTERFACE -Wl,--unresolved-symbols=ignore-in-shared-libs)

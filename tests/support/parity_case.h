@@ -41,8 +41,10 @@ private:
     mutable std::shared_ptr<Tensors> m_tensors;
 };
 
-/// Fails the running doctest case with the first mismatch unless max|ours - reference| <= tolerance * max|reference|.
-void expectClose(const at::Tensor& ours, const at::Tensor& reference, double tolerance, std::string_view what);
+/// Fails the running doctest case with the first mismatch unless max|ours - reference| <= tolerance *
+/// max|reference|.
+void expectClose(const at::Tensor& ours, const at::Tensor& reference, double tolerance,
+                 std::string_view what);
 /// Bit-equal integers.
 void expectEqual(const at::Tensor& ours, const at::Tensor& reference, std::string_view what);
 
