@@ -53,6 +53,8 @@ public:
     virtual void jobResolved(JobId job, const Value& request, const Value& memoryPlan) {
         (void)job, (void)request, (void)memoryPlan;
     }
+    /// At most 20 a second; the newest also stands in the snapshot.
+    virtual void jobProgress(const protocol::Progress& progress) { (void)progress; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
     /// One final frame of RGB bytes, in order; info.index of info.count.

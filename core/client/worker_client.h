@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,9 @@ struct WorkerClientOptions {
     LogLevel logLevel = LogLevel::Info;   ///< worker lines from here on arrive in our own log
     std::vector<std::string> topics = {"preview"}; ///< what is watched from the start; see subscribe()
     SupervisionTimes times;
+    /// Called on the client's reader thread after the worker's state has changed; must be quick. May be
+    /// empty.
+    std::function<void()> stateChanged;
     int protocolVersion = protocol::kProtocolVersion; ///< another one only in tests
 };
 
