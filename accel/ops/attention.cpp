@@ -1,6 +1,5 @@
 #include "accel/ops/attention.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -9,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "accel/ops/parallel.h"
 #include "accel/reference/attention.h"
 
 namespace canopy::accel::ops {
@@ -149,14 +149,7 @@ AttentionOutput byKernel(const at::Tensor& qAny, const at::Tensor& kAny, const a
         params.keyRuns = runs.data();
     }
 
-    kernels::ParallelWorkers parallel;
-    parallel.workers = at::in_parallel_region() ? 1 : std::max(at::get_num_threads(), 1);
-    parallel.run = [&parallel](const std::function<void(int)>& body) {
-        at::parallel_for(0, parallel.workers, 1, [&body](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t worker = begin; worker < end; ++worker)
-                body(static_cast<int>(worker));
-        });
-    };
+    const kernels::ParallelWorkers parallel = intraOpWorkers();
     const auto bytes =
         static_cast<std::int64_t>(kernels::blockAttentionScratchBytes(params, parallel.workers));
     const at::Tensor scratch = at::empty({bytes}, q.options().dtype(at::kByte));

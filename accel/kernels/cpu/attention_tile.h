@@ -111,11 +111,10 @@ public:
     static void runItem(const AttentionItem& item) {
         const Scratch s = divide(item.scratch, item.headDim);
         const int tiles = (item.queries + kTile - 1) / kTile;
-        // A negative scale would turn the largest score into the smallest: move the sign into q, which is
-        // exact.
-        const bool flip = item.scale < 0;
-        const float scale = flip ? -item.scale : item.scale;
-        packQueries(item, s, tiles, flip);
+        // A negative scale would turn the largest score into the smallest, and zero would make NaN of the
+        // first maximum, -inf: move the sign, or the zero, into q, which is exact.
+        const float scale = item.scale < 0 ? -item.scale : item.scale == 0 ? 1.0F : item.scale;
+        packQueries(item, s, tiles);
 
         const std::size_t depth = static_cast<std::size_t>(item.headDim);
         std::memset(s.out, 0, depth * static_cast<std::size_t>(tiles) * kTile * 4);
@@ -167,9 +166,10 @@ private:
         }
     }
 
-    static void packQueries(const AttentionItem& item, const Scratch& s, int tiles, bool flip) {
+    static void packQueries(const AttentionItem& item, const Scratch& s, int tiles) {
         const int units = item.headDim / kStep;
-        const std::uint32_t mask = !flip ? 0U : kStep == 2 ? 0x80008000U : 0x80000000U;
+        const std::uint32_t flip = item.scale < 0 ? (kStep == 2 ? 0x80008000U : 0x80000000U) : 0U;
+        const std::uint32_t keep = item.scale == 0 ? 0U : 0xffffffffU;
         std::uint32_t rows[kLanes][kMaxRowUnits];
         for (int g = 0; g < tiles * kVectors; ++g) { // groups of kLanes queries
             for (int i = 0; i < kLanes; ++i) {
@@ -178,8 +178,8 @@ private:
                     loadRow(item.q, item.qStride, item.halfStorage, query, item.headDim, rows[i]);
                 else
                     std::memset(rows[i], 0, static_cast<std::size_t>(units) * 4);
-                for (int u = 0; flip && u < units; ++u)
-                    rows[i][u] ^= mask;
+                for (int u = 0; item.scale <= 0 && u < units; ++u)
+                    rows[i][u] = (rows[i][u] & keep) ^ flip;
             }
             std::uint32_t* packed =
                 s.q + static_cast<std::size_t>(g / kVectors) * static_cast<std::size_t>(units) * kTile +

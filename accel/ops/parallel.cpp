@@ -1,0 +1,23 @@
+#include "accel/ops/parallel.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#if !defined(_OPENMP)
+#error "parallel.cpp was compiled without OpenMP; accel/ops/CMakeLists.txt sets -fopenmp for it"
+#endif
+
+namespace canopy::accel::ops {
+
+kernels::ParallelWorkers intraOpWorkers() {
+    const int workers = at::in_parallel_region() ? 1 : std::max(at::get_num_threads(), 1);
+    return {workers, [workers](const std::function<void(int)>& body) {
+                at::parallel_for(0, workers, 1, [&body](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t worker = begin; worker < end; ++worker)
+                        body(static_cast<int>(worker));
+                });
+            }};
+}
+
+} // namespace canopy::accel::ops

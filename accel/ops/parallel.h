@@ -1,0 +1,13 @@
+#pragma once
+
+#include "accel/kernels/cpu/block_attention.h"
+
+namespace canopy::accel::ops {
+
+/// LibTorch's intra-op threads (at::get_num_threads()) for kernels free of LibTorch; one worker inside a
+/// parallel region. at::parallel_for is a header template that silently runs everything on the calling thread
+/// in a file compiled without OpenMP: parallel.cpp is compiled with it, and is the place to call
+/// at::parallel_for from.
+kernels::ParallelWorkers intraOpWorkers();
+
+} // namespace canopy::accel::ops
