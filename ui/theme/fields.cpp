@@ -169,6 +169,41 @@ void LengthField::stepBy(int steps) {
     selectAll();
 }
 
+PrimaryButton::PrimaryButton(const QString& text, const QString& keys, QWidget* parent)
+    : QPushButton(parent)
+    , m_text(text)
+    , m_keys(keys) {
+    setAccessibleName(text);
+    setToolTip(keys);
+}
+
+void PrimaryButton::setTheme(const Theme& theme) {
+    m_theme = theme;
+    update();
+}
+
+void PrimaryButton::paintEvent(QPaintEvent*) {
+    QStylePainter painter(this);
+    QStyleOptionButton option;
+    initStyleOption(&option);
+    painter.drawControl(QStyle::CE_PushButton, option);
+    const QFont strong = m_theme.font(TextStyle::Question);
+    const QFont small = m_theme.monoFont(TextStyle::Caption);
+    const int gap = m_theme.px(8);
+    const int textWidth = QFontMetrics(strong).horizontalAdvance(m_text);
+    const int keysWidth = QFontMetrics(small).horizontalAdvance(m_keys);
+    const bool showKeys = textWidth + gap + keysWidth < width() - 2 * gap;
+    int x = (width() - textWidth - (showKeys ? gap + keysWidth : 0)) / 2;
+    painter.setPen(m_theme.colour(isEnabled() ? Role::OnAccent : Role::Text3));
+    painter.setFont(strong);
+    painter.drawText(QRect(x, 0, textWidth + 2, height()), Qt::AlignVCenter | Qt::TextSingleLine, m_text);
+    if (showKeys) {
+        painter.setFont(small);
+        painter.drawText(QRect(x + textWidth + gap, 0, keysWidth + 2, height()),
+                         Qt::AlignVCenter | Qt::TextSingleLine, m_keys);
+    }
+}
+
 ElidedLabel::ElidedLabel(QWidget* parent)
     : QLabel(parent) {
     setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);

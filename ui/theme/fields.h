@@ -2,6 +2,7 @@
 
 #include <QComboBox>
 #include <QLabel>
+#include <QPushButton>
 #include <QSpinBox>
 
 #include "ui/theme/dresser.h"
@@ -69,6 +70,22 @@ private:
 
     QLabel* m_frameCount;
     int m_fps = 16;
+};
+
+/// The one primary button of a pane: a strong word, then its keys in small figures.
+class PrimaryButton : public QPushButton, public dresser::Dressed {
+    Q_OBJECT
+public:
+    PrimaryButton(const QString& text, const QString& keys, QWidget* parent = nullptr);
+    void setTheme(const Theme& theme) override;
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+
+private:
+    Theme m_theme;
+    QString m_text;
+    QString m_keys;
 };
 
 /// One line that ends in an ellipsis when there is no room; the whole text is its tooltip.

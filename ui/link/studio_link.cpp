@@ -1,0 +1,228 @@
+#include "ui/link/studio_link.h"
+
+#include "core/base/log.h"
+
+namespace canopy::ui {
+
+StudioLink::StudioLink(Ways ways, QObject* parent)
+    : QObject(parent)
+    , m_ways(std::move(ways)) {
+    qRegisterMetaType<canopy::ui::SnapshotPtr>();
+    m_pool.setMaxThreadCount(1);
+    m_files.setMaxThreadCount(1);
+    m_timer.setInterval(33);
+    m_timer.setTimerType(Qt::PreciseTimer);
+    connect(&m_timer, &QTimer::timeout, this, &StudioLink::poll);
+}
+
+StudioLink::~StudioLink() {
+    m_timer.stop();
+    for (auto* pool : {&m_files, &m_pool}) {
+        pool->clear();
+        pool->waitForDone();
+    }
+}
+
+template <typename Work, typename Done>
+void StudioLink::background(QThreadPool& pool, Work work, Done done) {
+    pool.start([this, work = std::move(work), done = std::move(done)]() mutable {
+        auto result = work();
+        QMetaObject::invokeMethod(
+            this, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); },
+            Qt::QueuedConnection);
+    });
+}
+
+void StudioLink::start() {
+    background(
+        m_pool,
+        [open = m_ways.openStudio] {
+            auto studio = open();
+            return std::make_shared<Result<std::unique_ptr<Studio>>>(std::move(studio));
+        },
+        [this](std::shared_ptr<Result<std::unique_ptr<Studio>>> studio) {
+            if (!studio->ok()) {
+                logError("ui", studio->error().message);
+                Q_EMIT openFailed(QString::fromStdString(studio->error().message));
+                return;
+            }
+            m_studio = std::move(**studio);
+            m_studio->subscribe({"preview"});
+            m_timer.start();
+            Q_EMIT opened();
+            poll();
+            readClips();
+            rescanLibrary();
+        });
+    background(
+        m_files, [scan = m_ways.scanModels] { return scan(); },
+        [this](std::vector<ModelRecord> models) { Q_EMIT modelsChanged(models); });
+}
+
+void StudioLink::poll() {
+    auto snapshot = m_studio->snapshot();
+    if (!snapshot || (m_snapshot && snapshot->sequence == m_snapshot->sequence))
+        return;
+    m_snapshot = std::move(snapshot);
+    if (m_snapshot->libraryChanges != m_libraryChanges) {
+        m_libraryChanges = m_snapshot->libraryChanges;
+        readClips();
+    }
+    Q_EMIT snapshotChanged(m_snapshot);
+}
+
+void StudioLink::readClips() {
+    if (!m_studio)
+        return;
+    if (m_readingClips) { // one query at a time, however fast someone types
+        m_readClipsAgain = true;
+        return;
+    }
+    m_readingClips = true;
+    background(
+        m_pool,
+        [studio = m_studio, search = m_search.toStdString(), starred = m_starredOnly] {
+            return studio->clips(search, starred);
+        },
+        [this](std::vector<Clip> clips) {
+            m_readingClips = false;
+            if (std::exchange(m_readClipsAgain, false))
+                return readClips();
+            Q_EMIT clipsChanged(clips);
+        });
+}
+
+void StudioLink::command(std::function<Result<void>(Studio&)> work) {
+    if (!m_studio)
+        return Q_EMIT refused(tr("The job list is not open yet. Try again in a moment."));
+    background(
+        m_pool, [studio = m_studio, work = std::move(work)] { return work(*studio); },
+        [this](Result<void> result) {
+            if (!result)
+                Q_EMIT refused(QString::fromStdString(result.error().message));
+            poll();
+        });
+}
+
+void StudioLink::generate(const GenerationRequest& request) {
+    if (!m_studio)
+        return Q_EMIT refused(tr("The job list is not open yet. Try again in a moment."));
+    background(
+        m_pool, [studio = m_studio, request] { return studio->generate(request); },
+        [this](Result<JobId> result) {
+            if (!result)
+                return Q_EMIT refused(QString::fromStdString(result.error().message));
+            poll();
+            Q_EMIT generated(*result);
+        });
+}
+
+void StudioLink::check(const GenerationRequest& request) {
+    if (!m_studio)
+        return;
+    const auto ticket = ++m_checkTicket;
+    background(
+        m_pool, [studio = m_studio, request] { return studio->check(request); },
+        [this, ticket](StartCheck check) {
+            if (ticket == m_checkTicket)
+                Q_EMIT checked(check);
+        });
+}
+
+void StudioLink::cancel(JobId id) {
+    command([id](Studio& s) { return s.cancel(id); });
+}
+
+void StudioLink::retry(JobId id) {
+    command([id](Studio& s) { return s.retry(id); });
+}
+
+void StudioLink::duplicate(JobId id) {
+    command([id](Studio& s) -> Result<void> {
+        auto result = s.duplicate(id);
+        return result ? Result<void>() : Result<void>(result.error());
+    });
+}
+
+void StudioLink::remove(JobId id) {
+    command([id](Studio& s) { return s.remove(id); });
+}
+
+void StudioLink::clearFinished() {
+    command([](Studio& s) -> Result<void> {
+        auto result = s.clearFinished();
+        return result ? Result<void>() : Result<void>(result.error());
+    });
+}
+
+void StudioLink::pauseQueue() {
+    command([](Studio& s) { return s.pauseQueue(); });
+}
+
+void StudioLink::resumeQueue() {
+    command([](Studio& s) { return s.resumeQueue(); });
+}
+
+void StudioLink::moveBefore(JobId id, JobId before) {
+    command([id, before](Studio& s) { return s.moveBefore(id, before); });
+}
+
+void StudioLink::restartWorker() {
+    command([](Studio& s) {
+        s.restartWorker();
+        return Result<void>();
+    });
+}
+
+void StudioLink::subscribe(std::vector<std::string> topics) {
+    command([topics = std::move(topics)](Studio& s) {
+        s.subscribe(topics);
+        return Result<void>();
+    });
+}
+
+void StudioLink::searchClips(const QString& text, bool starredOnly) {
+    m_search = text;
+    m_starredOnly = starredOnly;
+    readClips();
+}
+
+void StudioLink::setStarred(std::int64_t clip, bool starred) {
+    command([clip, starred](Studio& s) { return s.setStarred(clip, starred); });
+}
+
+void StudioLink::forgetClip(std::int64_t clip) {
+    command([clip](Studio& s) { return s.forgetClip(clip); });
+}
+
+void StudioLink::rescanLibrary() {
+    command([](Studio& s) {
+        s.rescanLibrary();
+        return Result<void>();
+    });
+}
+
+void StudioLink::addModelFolder(const QString& folder) {
+    background(
+        m_files,
+        [add = m_ways.addModelFolder, path = std::filesystem::path(folder.toStdString())] {
+            return add(path);
+        },
+        [this](Result<std::vector<ModelRecord>> models) {
+            if (!models)
+                return Q_EMIT refused(QString::fromStdString(models.error().message));
+            Q_EMIT modelsChanged(*models);
+        });
+}
+
+void StudioLink::readSettings(const QString& file) {
+    background(
+        m_files, [path = std::filesystem::path(file.toStdString())] { return readClipRequest(path); },
+        [this, file](Result<GenerationRequest> request) {
+            if (!request)
+                return Q_EMIT settingsMissing(file, QString::fromStdString(request.error().message));
+            Q_EMIT settingsRead(file, *request);
+        });
+}
+
+} // namespace canopy::ui

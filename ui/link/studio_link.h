@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <QObject>
+#include <QString>
+#include <QThreadPool>
+#include <QTimer>
+
+#include "core/studio/studio.h"
+
+namespace canopy::ui {
+
+using SnapshotPtr = std::shared_ptr<const StudioSnapshot>;
+
+/// The window's way to the studio: snapshots polled 30 times a second, commands run on a thread of their own
+/// so that no commit and no disk ever holds up the GUI. Home thread: the GUI's.
+class StudioLink : public QObject {
+    Q_OBJECT
+public:
+    using OpenStudio = std::function<Result<std::unique_ptr<Studio>>()>;
+    using ScanModels = std::function<std::vector<ModelRecord>()>;
+    using AddModelFolder = std::function<Result<std::vector<ModelRecord>>(const std::filesystem::path&)>;
+
+    /// What the composition root knows how to do; each is called off the GUI thread.
+    struct Ways {
+        OpenStudio openStudio;
+        ScanModels scanModels;
+        AddModelFolder addModelFolder; ///< remembers the folder, gives all models
+    };
+    explicit StudioLink(Ways ways, QObject* parent = nullptr);
+    /// Waits for the command under way and ends the studio.
+    ~StudioLink() override;
+
+    /// Opens the studio and scans models in the background; opened() or openFailed() follows.
+    void start();
+    bool isOpen() const { return m_studio != nullptr; }
+    SnapshotPtr snapshot() const { return m_snapshot; }
+
+    void generate(const GenerationRequest& request);
+    void check(const GenerationRequest& request); ///< newest wins; answered by checked()
+    void cancel(JobId id);
+    void retry(JobId id);
+    void duplicate(JobId id);
+    void remove(JobId id);
+    void clearFinished();
+    void pauseQueue();
+    void resumeQueue();
+    void moveBefore(JobId id, JobId before);
+    void restartWorker();
+    void subscribe(std::vector<std::string> topics);
+    void searchClips(const QString& text, bool starredOnly);
+    void setStarred(std::int64_t clip, bool starred);
+    void forgetClip(std::int64_t clip);
+    void rescanLibrary();
+    void addModelFolder(const QString& folder);
+    /// Settings of a dropped file: settingsRead() or settingsMissing().
+    void readSettings(const QString& file);
+
+Q_SIGNALS:
+    void opened();
+    void openFailed(const QString& sentence);
+    void snapshotChanged(const canopy::ui::SnapshotPtr& snapshot);
+    void clipsChanged(const std::vector<canopy::Clip>& clips);
+    void modelsChanged(const std::vector<canopy::ModelRecord>& models);
+    void checked(const canopy::StartCheck& check);
+    void generated(canopy::JobId id);
+    /// A command was refused; the sentence says why.
+    void refused(const QString& sentence);
+    void settingsRead(const QString& file, const canopy::GenerationRequest& request);
+    void settingsMissing(const QString& file, const QString& sentence);
+
+private:
+    void poll();
+    void command(std::function<Result<void>(Studio&)> work);
+    template <typename Work, typename Done>
+    void background(QThreadPool& pool, Work work, Done done);
+    void readClips();
+
+    Ways m_ways;
+    std::shared_ptr<Studio> m_studio;
+    SnapshotPtr m_snapshot;
+    QThreadPool m_pool;  ///< commands, one thread: they keep the order in which they were given
+    QThreadPool m_files; ///< scans and dropped files, which may wait for a slow disk
+    QTimer m_timer;
+    std::uint64_t m_libraryChanges = 0;
+    QString m_search;
+    bool m_starredOnly = false;
+    std::uint64_t m_checkTicket = 0;
+    bool m_readingClips = false;
+    bool m_readClipsAgain = false;
+};
+
+} // namespace canopy::ui

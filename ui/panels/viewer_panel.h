@@ -1,0 +1,115 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <QWidget>
+
+#include "core/studio/studio_snapshot.h"
+#include "ui/theme/dresser.h"
+#include "ui/viewer/frame_store.h"
+#include "ui/viewer/playback.h"
+
+class QFrame;
+class QHBoxLayout;
+class QLabel;
+class QPushButton;
+class QToolButton;
+
+namespace canopy::ui {
+
+class ElidedLabel;
+class VideoView;
+
+/// "00:01.29": minutes, seconds and hundredths of a frame's start.
+QString timecode(int frame, double fps);
+
+/// Header, picture, transport. Shows one thing at a time: nothing, the animated preview of a job, or a clip.
+class ViewerPanel : public QWidget, public dresser::Dressed {
+    Q_OBJECT
+public:
+    /// A button of the card that lies over the picture.
+    struct Action {
+        QString text;
+        QString objectName;
+        std::function<void()> run;
+        bool primary = false;
+    };
+    explicit ViewerPanel(QWidget* parent = nullptr);
+
+    void showNothing();
+    /// Frames loop at their own rate, so that they last as long as the clip will.
+    void showPreview(std::shared_ptr<const PreviewImage> preview, const GenerationRequest& request);
+    /// Same file again: nothing happens, unless it failed.
+    void showClip(const QString& file, bool play);
+    QString clipFile() const { return m_clipFile; }
+    bool showsPreview() const { return m_preview != nullptr; }
+
+    void setHeading(const QString& title, const QString& words);
+    /// One sentence with its buttons over the picture; empty sentence = no card.
+    void showCard(const QString& sentence, std::vector<Action> actions, bool isError = false);
+    QString cardSentence() const;
+    /// The job under way, or null: "Ready in" and Cancel.
+    void setRunning(const JobRow* job);
+    /// Cancel of the running job, as by the button: says "Stopping" at once, then asks.
+    void requestCancel();
+
+    Playback& playback() { return *m_playback; }
+    VideoView& view() { return *m_view; }
+    QWidget* keyTarget() const; ///< what has to have focus for the letter keys
+    void setTheme(const Theme& theme) override;
+
+Q_SIGNALS:
+    void cancelRequested();
+    void contentChanged();
+
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
+private:
+    QWidget* buildHeader();
+    QWidget* buildTransport();
+    void showFrame();
+    void showState();
+    void showZoom();
+    void placeCard();
+    bool handleKey(int key, Qt::KeyboardModifiers modifiers, bool pressed);
+    void setPlayIcon();
+
+    Theme m_theme;
+    bool m_hasTheme = false;
+    Playback* m_playback;
+    FrameStore* m_store;
+    std::shared_ptr<const PreviewImage> m_preview;
+    QSize m_pictureSize;
+    double m_pictureFps = 0;
+    QString m_clipFile;
+    bool m_clipOpen = false;
+    bool m_playWhenOpen = false;
+    bool m_slowKeyHeld = false; ///< K
+    bool m_slow = false;
+    JobId m_running = 0;
+    JobId m_stopping = 0; ///< cancel was pressed; stays until this job ended
+    QString m_clipError;
+
+    ElidedLabel* m_title = nullptr;
+    QLabel* m_words = nullptr;
+    QLabel* m_format = nullptr;
+    QLabel* m_rate = nullptr;
+    QToolButton* m_zoomButton = nullptr;
+    VideoView* m_view = nullptr;
+    QFrame* m_card = nullptr;
+    QLabel* m_cardText = nullptr;
+    QHBoxLayout* m_cardButtons = nullptr;
+    std::vector<QToolButton*> m_transportButtons;
+    QToolButton* m_play = nullptr;
+    QToolButton* m_loop = nullptr;
+    QLabel* m_time = nullptr;
+    QLabel* m_total = nullptr;
+    QLabel* m_frameLabel = nullptr;
+    QLabel* m_ready = nullptr;
+    QPushButton* m_cancel = nullptr;
+};
+
+} // namespace canopy::ui

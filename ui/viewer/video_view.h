@@ -1,0 +1,60 @@
+#pragma once
+
+#include <QImage>
+#include <QWidget>
+
+#include "ui/theme/dresser.h"
+
+namespace canopy::ui {
+
+/// Paints one picture in the neutral surround, by QPainter alone. Fit or a zoom factor; drag moves an
+/// enlarged picture. Keys are not handled here: the panel owns the transport.
+class VideoView : public QWidget, public dresser::Dressed {
+    Q_OBJECT
+public:
+    explicit VideoView(QWidget* parent = nullptr);
+
+    /// `pictureSize`: pixels of the clip the image stands for, when the image is a smaller preview of it.
+    void setImage(const QImage& image, const QSize& pictureSize = {});
+    const QImage& image() const { return m_image; }
+
+    bool isFit() const { return m_fit; }
+    void setFit();
+    /// Device pixels per picture pixel; 1 = 100 %.
+    void setZoom(double factor);
+    double zoom() const; ///< in effect, also while fitted
+    void zoomIn();
+    void zoomOut();
+
+    void setTheme(const Theme& theme) override;
+    QSize minimumSizeHint() const override;
+
+Q_SIGNALS:
+    void zoomChanged();
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
+    void wheelEvent(QWheelEvent* event) override;
+    void mousePressEvent(QMouseEvent* event) override;
+    void mouseMoveEvent(QMouseEvent* event) override;
+    void mouseReleaseEvent(QMouseEvent* event) override;
+    void focusInEvent(QFocusEvent* event) override;
+    void focusOutEvent(QFocusEvent* event) override;
+
+private:
+    QRectF target() const; ///< where the picture lies, logical pixels
+    double fitZoom() const;
+
+    Theme m_theme;
+    QImage m_image;
+    QSize m_pictureSize;
+    bool m_fit = true;
+    double m_zoom = 1;
+    QPointF m_offset; ///< of the centre, logical pixels
+    QPointF m_grab;
+    bool m_dragging = false;
+    bool m_keyboardFocus = false;
+};
+
+} // namespace canopy::ui
