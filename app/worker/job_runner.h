@@ -1,0 +1,74 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+#include "accel/engine/accel_engine.h"
+#include "app/worker/memory_gauge.h"
+#include "app/worker/remaining_time.h"
+#include "app/worker/topics.h"
+#include "core/protocol/channel.h"
+
+namespace canopy::worker {
+
+/// Makes the engine on the inference thread, its home.
+using EngineFactory = std::function<std::unique_ptr<accel::Engine>()>;
+
+/// The inference thread and the exception boundary of jobs: one at a time, in order. Each started job ends in
+/// exactly one Finished or Failed message.
+class JobRunner {
+public:
+    /// `wake` is called on the inference thread when ready() or ended() may have changed.
+    JobRunner(EngineFactory factory, protocol::Channel& channel, const Topics& topics, MemoryGauge& gauge,
+              std::function<void()> wake);
+    /// Waits for the running job, which should have been told to stop.
+    ~JobRunner();
+
+    // Called by the control thread.
+    void start(protocol::StartJob job);
+    void cancel(protocol::JobId job);
+    /// Cancels everything and takes no more; ended() follows when the running job has stopped.
+    void stop();
+
+    /// What the engine can do, once it has been made.
+    std::optional<accel::EngineInfo> info() const;
+    bool ended() const;
+    /// Set with ended(): 0, or the code of an engine that only a new process can cure.
+    int exitCode() const;
+    /// GPU memory for the heartbeat; 0 before the engine is there.
+    std::uint64_t deviceBytes() const;
+
+private:
+    void run();
+    void runJob(const protocol::StartJob& job, std::stop_token stop);
+    void fail(const protocol::StartJob& job, Error error, Value details = {});
+
+    const EngineFactory m_factory;
+    protocol::Channel& m_channel;
+    const Topics& m_topics;
+    MemoryGauge& m_gauge;
+    const std::function<void()> m_wake;
+    RemainingTime m_remaining;               ///< inference thread
+    std::unique_ptr<accel::Engine> m_engine; ///< inference thread, but for deviceBytes()
+    std::atomic<accel::Engine*> m_measured = nullptr;
+
+    mutable std::mutex m_mutex;
+    std::condition_variable m_work;
+    std::deque<protocol::StartJob> m_queue;
+    protocol::JobId m_running = 0;
+    std::optional<std::stop_source> m_runningStop;
+    std::optional<accel::EngineInfo> m_info;
+    bool m_stopping = false;
+    bool m_ended = false;
+    int m_exitCode = 0;
+
+    std::thread m_thread; ///< last
+};
+
+} // namespace canopy::worker

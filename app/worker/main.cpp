@@ -1,0 +1,6 @@
+#include "accel/engine/accel_engine.h"
+#include "app/worker/worker_service.h"
+
+int main(int argc, char** argv) {
+    return canopy::worker::workerMain(argc, argv, [] { return canopy::accel::makeEngine(); });
+}

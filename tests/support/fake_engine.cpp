@@ -1,0 +1,263 @@
+#include "tests/support/fake_engine.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/job/settings_schema.h"
+
+namespace canopy::test {
+namespace {
+
+int numberFromEnvironment(const char* name, int fallback) {
+    const char* text = std::getenv(name);
+    return text != nullptr ? std::atoi(text) : fallback;
+}
+
+struct Fault {
+    std::string point;
+    int n = 1;
+    std::string action;
+    int value = 0;
+    std::optional<std::uint64_t> seed;
+};
+
+std::optional<Fault> faultFromEnvironment() {
+    const char* text = std::getenv("CANOPY_FAULT");
+    if (text == nullptr || *text == '\0') {
+        return {};
+    }
+    std::map<std::string, std::string> parts;
+    std::string rest = text;
+    while (!rest.empty()) {
+        const std::string part = rest.substr(0, rest.find(','));
+        rest.erase(0, part.size() + 1);
+        const std::size_t equals = part.find('=');
+        if (equals == std::string::npos) {
+            throw std::runtime_error("CANOPY_FAULT has no '=' in '" + part + "'");
+        }
+        parts[part.substr(0, equals)] = part.substr(equals + 1);
+    }
+    Fault fault;
+    fault.point = parts["point"];
+    fault.n = parts.contains("n") ? std::stoi(parts["n"]) : 1;
+    fault.action = parts["do"];
+    if (const std::size_t equals = fault.action.find('='); equals != std::string::npos) {
+        fault.value = std::stoi(fault.action.substr(equals + 1));
+        fault.action.erase(equals);
+    }
+    if (parts.contains("seed")) {
+        fault.seed = std::stoull(parts["seed"]);
+    }
+    return fault;
+}
+
+/// What a fault makes of the running job; everything else never comes back.
+struct FaultError {
+    Error error;
+};
+
+class FakeEngine : public accel::Engine {
+public:
+    FakeEngine() {
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(numberFromEnvironment("CANOPY_FAKE_START_MS", 0)));
+    }
+
+    accel::EngineInfo info() const override {
+        return {2, false, {"cpu"}, "This is the scripted engine of the tests."};
+    }
+
+    Result<accel::JobSummary> generate(const GenerationRequest& asked, const ModelRecord& model,
+                                       accel::JobObserver& observer, std::stop_token stop) override {
+        m_passes.clear();
+        try {
+            return run(asked, model, observer, stop);
+        } catch (const FaultError& fault) {
+            return fault.error;
+        }
+    }
+
+    void freeMemory() override {}
+    std::uint64_t deviceBytes() const override { return 0; }
+    bool broken() const override { return m_broken; }
+
+private:
+    Result<accel::JobSummary> run(const GenerationRequest& asked, const ModelRecord& model,
+                                  accel::JobObserver& observer, std::stop_token stop) {
+        const double start = steadySeconds();
+        GenerationRequest r = withModelDefaults(asked, model.defaults);
+        r.width = r.width > 0 ? r.width : 64;
+        r.height = r.height > 0 ? r.height : 48;
+        r.frames = r.frames > 0 ? r.frames : 9;
+        r.steps = r.steps > 0 ? r.steps : 6;
+        r.fps = r.fps > 0 ? r.fps : 16;
+        r.precision = Precision::Float32;
+        r.threads = 2;
+        r.kernelSet = "fake";
+        m_seed = r.seed;
+        log(LogLevel::Trace, "fake", "prompt: " + r.prompt);
+        logInfo("fake", "A scripted job begins.");
+
+        MemoryPlan plan;
+        plan.stages.push_back({"denoise", {{MemoryCategory::Weights, DeviceKind::Cpu, 1 << 20}}});
+        plan.stages.push_back({"decode", {{MemoryCategory::Vae, DeviceKind::Cpu, 2 << 20}}});
+
+        observer.stage("load", 0, 1);
+        pass("load");
+        observer.resolved(r, plan);
+        observer.stage("load", 1, 1);
+        observer.stage("text", 0, 1);
+        pass("text");
+        observer.stage("text", 1, 1);
+
+        accel::JobSummary summary;
+        const int blocks = numberFromEnvironment("CANOPY_FAKE_BLOCKS", 8);
+        const int previews = numberFromEnvironment("CANOPY_FAKE_PREVIEWS", 1);
+        observer.stage("denoise", 0, r.steps);
+        for (int step = 0; step < r.steps; ++step) {
+            const double stepStart = steadySeconds();
+            pass("step");
+            for (int block = 0; block < blocks; ++block) {
+                pass("block");
+                if (!work(stop)) {
+                    return makeError(ErrorCode::Cancelled, "Cancelled.");
+                }
+                observer.block(block + 1, blocks);
+                if (observer.wants("block_times")) {
+                    observer.timing("block " + std::to_string(block), step, 0.001);
+                }
+            }
+            for (int i = 0; i < previews && observer.wants("preview"); ++i) {
+                std::vector<std::uint8_t> rgb;
+                for (int f = 0; f < 2; ++f) {
+                    const auto picture = fakeFrame(r.seed, f, r.width, r.height);
+                    rgb.insert(rgb.end(), picture.begin(), picture.end());
+                }
+                observer.preview(step, r.width, r.height, 2, std::move(rgb));
+            }
+            summary.stepSeconds.push_back(steadySeconds() - stepStart);
+            observer.timing("step", step, summary.stepSeconds.back());
+            observer.stage("denoise", step + 1, r.steps);
+        }
+        pass("latents");
+        observer.latents(fakeLatents(r.seed, r.width, r.height, r.frames));
+
+        observer.stage("decode", 0, r.frames);
+        for (int i = 0; i < r.frames; ++i) {
+            pass("frame");
+            if (!work(stop)) {
+                return makeError(ErrorCode::Cancelled, "Cancelled.");
+            }
+            observer.frame(i, r.frames, r.width, r.height, fakeFrame(r.seed, i, r.width, r.height));
+            observer.stage("decode", i + 1, r.frames);
+        }
+        summary.request = r;
+        summary.denoiseSeconds = steadySeconds() - start;
+        summary.plannedBytes = 2 << 20;
+        summary.peakBytes = 2 << 20;
+        return summary;
+    }
+
+    /// One block's time; false when stopped.
+    static bool work(std::stop_token stop) {
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(numberFromEnvironment("CANOPY_FAKE_BLOCK_MS", 2)));
+        return !stop.stop_requested();
+    }
+
+    void pass(const std::string& point) {
+        const std::optional<Fault> fault = faultFromEnvironment();
+        if (!fault || fault->point != point || (fault->seed && *fault->seed != m_seed) ||
+            ++m_passes[point] != fault->n) {
+            return;
+        }
+        const std::string& action = fault->action;
+        if (action == "segv") {
+            ::raise(SIGSEGV);
+        } else if (action == "abort") {
+            std::abort();
+        } else if (action == "hang") {
+            ::raise(SIGSTOP);
+        } else if (action == "busyhang") {
+            for (std::atomic<unsigned> turns = 0;; ++turns) {
+                std::this_thread::sleep_for(
+                    std::chrono::milliseconds(1)); // two cores are shared by all tests
+            }
+        } else if (action == "slow") {
+            std::this_thread::sleep_for(std::chrono::milliseconds(fault->value));
+        } else if (action == "exit") {
+            std::_Exit(fault->value);
+        } else if (action == "oom") {
+            throw FaultError{makeError(ErrorCode::OutOfMemory,
+                                       "Not enough memory: needed 41.2 GB, free 38.0 GB. "
+                                       "Choose a smaller size.")};
+        } else if (action == "sticky") {
+            m_broken = true;
+            throw FaultError{makeError(ErrorCode::Internal, "GPU error 700 (illegal access).")};
+        } else if (action == "throw") {
+            throw std::runtime_error("thrown on order");
+        } else {
+            throw std::runtime_error("CANOPY_FAULT: unknown action '" + action + "'");
+        }
+    }
+
+    std::map<std::string, int> m_passes;
+    std::uint64_t m_seed = 0;
+    bool m_broken = false;
+};
+
+} // namespace
+
+std::unique_ptr<accel::Engine> makeFakeEngine() {
+    return std::make_unique<FakeEngine>();
+}
+
+std::vector<std::uint8_t> fakeFrame(std::uint64_t seed, int index, int width, int height) {
+    std::vector<std::uint8_t> rgb;
+    rgb.reserve(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+    for (int y = 0; y < height; ++y) {
+        for (int x = 0; x < width; ++x) {
+            rgb.push_back(static_cast<std::uint8_t>(x * 3 + index * 7));
+            rgb.push_back(static_cast<std::uint8_t>(y * 5 + static_cast<int>(seed % 251)));
+            rgb.push_back(static_cast<std::uint8_t>(index * 16));
+        }
+    }
+    return rgb;
+}
+
+std::vector<std::uint8_t> fakeLatents(std::uint64_t seed, int width, int height, int frames) {
+    const int f = latentFrames(frames);
+    const int h = height / 8;
+    const int w = width / 8;
+    std::vector<float> values(static_cast<std::size_t>(16) * static_cast<std::size_t>(f) *
+                              static_cast<std::size_t>(h) * static_cast<std::size_t>(w));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] = static_cast<float>((i * 2654435761u + seed) % 1000) / 500.0f - 1.0f;
+    }
+    std::string header = R"({"latents":{"dtype":"F32","shape":[1,16,)" + std::to_string(f) + "," +
+                         std::to_string(h) + "," + std::to_string(w) + R"(],"data_offsets":[0,)" +
+                         std::to_string(values.size() * 4) + "]}}";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    std::vector<std::uint8_t> file(8 + header.size() + values.size() * 4);
+    const std::uint64_t length = header.size();
+    std::memcpy(file.data(), &length, 8);
+    std::memcpy(file.data() + 8, header.data(), header.size());
+    std::memcpy(file.data() + 8 + header.size(), values.data(), values.size() * 4);
+    return file;
+}
+
+} // namespace canopy::test
