@@ -64,6 +64,32 @@ if(CANOPY_BUILD_ENGINE)
     set(CMAKE_BUILD_RPATH ${torch_lib})
 endif()
 
+# For accel/cuda alone; everything else meets CUDA through accel/runtime/device.h. nvcc comes from a toolkit or from
+# the compiler wheels that packaging/setup unpacks (then CMAKE_CUDA_COMPILER names it).
+if(CANOPY_BUILD_CUDA)
+    if(NOT CANOPY_BUILD_ENGINE)
+        message(FATAL_ERROR "CANOPY_BUILD_CUDA needs CANOPY_BUILD_ENGINE")
+    endif()
+    set(CMAKE_CUDA_ARCHITECTURES ${CANOPY_CUDA_ARCHITECTURES})
+    enable_language(CUDA)
+    # Debian's CMake 3.25.1 does not know that this nvcc takes C++20.
+    if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+        set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+        set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    endif()
+    if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 13.0)
+        message(FATAL_ERROR "nvcc says ${CMAKE_CUDA_COMPILER_VERSION}; LibTorch 2.11.0 is built with CUDA 13.0. "
+            "Set CUDACXX to the nvcc of a CUDA 13 toolkit.")
+    endif()
+    find_package(CUDAToolkit 13.0 REQUIRED)
+    foreach(name c10_cuda torch_cuda)
+        add_library(torch::${name} SHARED IMPORTED)
+        set_target_properties(torch::${name} PROPERTIES IMPORTED_LOCATION ${torch_lib}/lib${name}.so)
+    endforeach()
+    target_link_libraries(torch::c10_cuda INTERFACE torch::c10 CUDA::cudart)
+    target_link_libraries(torch::torch_cuda INTERFACE torch::torch_cpu torch::c10_cuda)
+endif()
+
 if(CANOPY_BUILD_UI)
     find_package(Qt6 6.4 REQUIRED COMPONENTS Core Gui Widgets OpenGLWidgets OpenGL Svg DBus Test)
     find_library(imgui_lib imgui REQUIRED)

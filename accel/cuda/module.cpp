@@ -1,0 +1,24 @@
+#include "accel/cuda/cuda_device.h"
+#include "accel/cuda/probe.h"
+#include "accel/runtime/kernel_table.h"
+
+namespace canopy::accel::cuda {
+
+namespace {
+
+constexpr const char* kArchitectures = CANOPY_CUDA_ARCHITECTURES;
+constexpr KernelTable kKernels{probe};
+
+Result<std::unique_ptr<Device>> makeDevice(int index) {
+    return makeCudaDevice(index, kKernels, kArchitectures);
+}
+
+constexpr CudaModule kModule{kCudaModuleAbi, kArchitectures, makeDevice};
+
+} // namespace
+
+} // namespace canopy::accel::cuda
+
+extern "C" __attribute__((visibility("default"))) const canopy::accel::CudaModule* canopyCudaModule() {
+    return &canopy::accel::cuda::kModule;
+}

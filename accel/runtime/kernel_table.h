@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/base/result.h"
+
+namespace canopy::accel {
+
+class Device;
+
+/// Raised whenever KernelTable, CudaModule, Device or a type they name changes its layout.
+inline constexpr std::uint32_t kCudaModuleAbi = 1;
+
+/// Entry points of our kernels: raw device pointers, sizes and a cudaStream_t; no LibTorch type. Each returns
+/// a cudaError_t as int, 0 for success, and only queues its work. `ops` checks arguments and chooses.
+struct KernelTable {
+    /// Writes `value + index` to `count` ints. Proves that the module holds code for this card.
+    int (*probe)(std::int32_t* out, std::int32_t count, std::int32_t value, void* stream);
+};
+
+/// What libcanopy_cuda.so hands out under kCudaModuleSymbol.
+struct CudaModule {
+    std::uint32_t abi;
+    const char* architectures; ///< those the kernels were compiled for ("90a", "80;86")
+    /// Card `index`, its probe run. LibTorch's exceptions end here.
+    Result<std::unique_ptr<Device>> (*makeDevice)(int index);
+};
+
+/// `extern "C" const CudaModule* canopyCudaModule()`
+inline constexpr const char* kCudaModuleSymbol = "canopyCudaModule";
+using CudaModuleEntry = const CudaModule* (*)();
+
+} // namespace canopy::accel
