@@ -120,7 +120,7 @@ AttentionOutput byKernel(const at::Tensor& qAny, const at::Tensor& kAny, const a
     params.vStrides = stridesOf(v);
     params.outStrides = stridesOf(result.out);
     params.dtype =
-        q.scalar_type() == at::kFloat ? kernels::AttentionDtype::Float32 : kernels::AttentionDtype::BFloat16;
+        q.scalar_type() == at::kFloat ? kernels::StorageDtype::Float32 : kernels::StorageDtype::BFloat16;
     params.batch = q.size(0);
     params.heads = q.size(2);
     params.queryTokens = q.size(1);

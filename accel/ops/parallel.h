@@ -1,6 +1,6 @@
 #pragma once
 
-#include "accel/kernels/cpu/block_attention.h"
+#include "accel/kernels/cpu/parallel_workers.h"
 
 namespace canopy::accel::ops {
 

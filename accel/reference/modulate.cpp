@@ -29,6 +29,11 @@ at::Tensor layerNormModulate(const at::Tensor& x, const at::Tensor& scale, const
     return (normed * (1.0 + scale.unsqueeze(1)) + shift.unsqueeze(1)).view(x.sizes()).to(x.scalar_type());
 }
 
+at::Tensor layerNormAffine(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           double eps) {
+    return at::layer_norm(x.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(x.scalar_type());
+}
+
 at::Tensor gateAdd(const at::Tensor& x, const at::Tensor& y, const at::Tensor& gate) {
     const auto gated = byRow(y.to(at::kFloat), gate.size(0)) * gate.unsqueeze(1);
     return (byRow(x.to(at::kFloat), gate.size(0)) + gated).view(x.sizes()).to(x.scalar_type());

@@ -26,11 +26,11 @@ std::int64_t roundUp(std::int64_t a, std::int64_t b) {
 }
 
 /// bfloat16 without AVX-512 BF16 runs on the float32 kernels: widened while packing, rounded when stored.
-const AttentionKernels& kernelsFor(KernelSet set, AttentionDtype dtype) {
+const AttentionKernels& kernelsFor(KernelSet set, StorageDtype dtype) {
 #if CANOPY_X86_KERNELS
     switch (set) {
     case KernelSet::Avx512Bf16:
-        return dtype == AttentionDtype::BFloat16 ? kAvx512Half : kAvx512Float;
+        return dtype == StorageDtype::BFloat16 ? kAvx512Half : kAvx512Float;
     case KernelSet::Avx512:
         return kAvx512Float;
     case KernelSet::Avx2:
@@ -143,8 +143,8 @@ private:
     const BlockAttentionParams& p;
 };
 
-std::int64_t elementBytes(AttentionDtype dtype) {
-    return dtype == AttentionDtype::BFloat16 ? 2 : 4;
+std::int64_t elementBytes(StorageDtype dtype) {
+    return dtype == StorageDtype::BFloat16 ? 2 : 4;
 }
 
 /// First element of one head's tokens.
@@ -155,44 +155,6 @@ const void* headStart(const BlockAttentionParams& p, const void* base, const Att
 }
 
 } // namespace
-
-bool isSupported(KernelSet set) {
-#if CANOPY_X86_KERNELS
-    switch (set) {
-    case KernelSet::Avx512Bf16:
-        return isSupported(KernelSet::Avx512) && __builtin_cpu_supports("avx512bf16");
-    case KernelSet::Avx512:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    case KernelSet::Avx2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case KernelSet::Portable:
-        return true;
-    }
-#endif
-    return set == KernelSet::Portable;
-}
-
-KernelSet bestKernelSet() {
-    for (const KernelSet set : {KernelSet::Avx512Bf16, KernelSet::Avx512, KernelSet::Avx2})
-        if (isSupported(set))
-            return set;
-    return KernelSet::Portable;
-}
-
-const char* kernelSetName(KernelSet set) {
-    switch (set) {
-    case KernelSet::Avx512Bf16:
-        return "avx512bf16";
-    case KernelSet::Avx512:
-        return "avx512";
-    case KernelSet::Avx2:
-        return "avx2";
-    case KernelSet::Portable:
-        break;
-    }
-    return "portable";
-}
 
 std::size_t blockAttentionScratchBytes(const BlockAttentionParams& params, int workers) {
     return static_cast<std::size_t>(
@@ -206,7 +168,7 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
     const AttentionKernels& kernels = kernelsFor(p.kernelSet, p.dtype);
     const Layout layout(p, kernels);
     const Plan plan(p);
-    const bool half = p.dtype == AttentionDtype::BFloat16;
+    const bool half = p.dtype == StorageDtype::BFloat16;
     const int headDim = static_cast<int>(p.headDim);
 
     const auto address = reinterpret_cast<std::uintptr_t>(scratch);

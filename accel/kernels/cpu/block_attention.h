@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+
+#include "accel/kernels/cpu/kernel_set.h"
+#include "accel/kernels/cpu/parallel_workers.h"
 
 // Attention on the CPU over chosen blocks of keys, free of LibTorch.
 //
@@ -17,11 +19,6 @@ namespace canopy::accel::kernels {
 /// Query and key tokens per block of a block list; the last block of a sequence may be shorter.
 constexpr std::int64_t kAttentionBlock = 128;
 constexpr std::int64_t kMaxAttentionHeadDim = 512;
-
-enum class AttentionDtype { Float32, BFloat16 };
-
-/// From the plainest to the fastest. Which ones exist depends on the build and on the processor.
-enum class KernelSet { Portable, Avx2, Avx512, Avx512Bf16 };
 
 /// Distances in elements; the head dimension itself is contiguous.
 struct AttentionStrides {
@@ -53,7 +50,7 @@ struct BlockAttentionParams {
     /// merge; -inf where a query sees no key (its output is 0).
     float* logSumExp = nullptr;
     AttentionStrides qStrides, kStrides, vStrides, outStrides;
-    AttentionDtype dtype = AttentionDtype::Float32;
+    StorageDtype dtype = StorageDtype::Float32;
     std::int64_t batch = 0, heads = 0, queryTokens = 0, keyTokens = 0;
     std::int64_t headDim = 0; ///< a multiple of 8, at most kMaxAttentionHeadDim
     float scale = 1.0F;
@@ -71,20 +68,6 @@ struct BlockAttentionParams {
 
     KernelSet kernelSet = KernelSet::Portable; ///< one that isSupported() accepts
 };
-
-/// Threads lent by the caller: run(body) calls body(w) once for every w in [0, workers), at the same time or
-/// one after another, and returns when all have ended. Work is taken from a shared counter, so any mixture is
-/// right.
-struct ParallelWorkers {
-    int workers = 1;
-    std::function<void(const std::function<void(int worker)>&)> run;
-};
-
-/// The fastest set of this build and processor.
-KernelSet bestKernelSet();
-bool isSupported(KernelSet set);
-/// "avx512bf16", "avx512", "avx2" or "portable"; stored with a clip, since sets differ in rounding.
-const char* kernelSetName(KernelSet set);
 
 /// Bytes that blockAttention() wants as scratch: packed keys and values of as many heads as fit 24 MiB (at
 /// least one head: 4 Lk D bytes for bfloat16, 8 for float32), and per worker at most 0.6 MiB.

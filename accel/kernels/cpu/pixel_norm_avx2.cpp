@@ -1,0 +1,10 @@
+#include "accel/kernels/cpu/pixel_norm.h"
+#include "accel/kernels/cpu/pixel_norm_kernel_set.h"
+#include "accel/kernels/cpu/pixel_norm_pixels.h"
+
+namespace canopy::accel::kernels {
+
+extern const PixelNormKernels kAvx2PixelNorm;
+const PixelNormKernels kAvx2PixelNorm = makePixelNormKernels();
+
+} // namespace canopy::accel::kernels

@@ -1,0 +1,10 @@
+#include "accel/kernels/cpu/row_ops.h"
+#include "accel/kernels/cpu/row_ops_kernel_set.h"
+#include "accel/kernels/cpu/row_ops_rows.h"
+
+namespace canopy::accel::kernels {
+
+extern const RowKernels kPortableRows;
+const RowKernels kPortableRows = makeRowKernels();
+
+} // namespace canopy::accel::kernels
