@@ -1,8 +1,7 @@
 #include "accel/cuda/cuda_device.h"
 
-#include <ATen/cuda/CUDAContextLight.h>
-#include <ATen/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -76,7 +75,7 @@ private:
     std::string m_name;
     const KernelTable& m_kernels;
     std::uint64_t m_ticket = 0;
-    std::array<at::cuda::CUDAEvent, kEventRing> m_events;
+    std::array<c10::cuda::CUDAEvent, kEventRing> m_events;
 };
 
 /// Runs the probe kernel and reads back what it wrote.
@@ -120,9 +119,10 @@ Result<std::unique_ptr<Device>> makeCudaDevice(int index, const KernelTable& ker
                                  std::to_string(c10::cuda::device_count()) + ". Check CUDA_VISIBLE_DEVICES.");
         }
         c10::cuda::set_device(card);
-        const auto* properties = at::cuda::getDeviceProperties(card);
-        auto device = std::make_unique<CudaDevice>(card, *properties, kernels);
-        if (auto checked = checkKernels(*device, *properties, kernels, architectures); !checked)
+        cudaDeviceProp properties;
+        C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, index));
+        auto device = std::make_unique<CudaDevice>(card, properties, kernels);
+        if (auto checked = checkKernels(*device, properties, kernels, architectures); !checked)
             return checked.error();
         return std::unique_ptr<Device>(std::move(device));
     } catch (const c10::OutOfMemoryError& error) {
