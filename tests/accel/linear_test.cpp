@@ -1,0 +1,80 @@
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/randn.h>
+#include <c10/util/Exception.h>
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "accel/ops/linear.h"
+
+using namespace canopy::accel;
+using ops::Activation;
+
+namespace {
+
+double relativeError(const at::Tensor& out, const at::Tensor& expected) {
+    return ((out.to(at::kDouble) - expected).norm() / expected.norm()).item<double>();
+}
+
+} // namespace
+
+TEST_CASE("linear equals a product in double, with and without bias and activation") {
+    const std::vector<std::vector<std::int64_t>> shapes{
+        {2160, 384, 1152}, {1, 384, 384}, {37, 40, 24}, {5, 1, 3}, {64, 1536, 384}};
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kDouble})
+        for (const auto& s : shapes)
+            for (const bool hasBias : {true, false})
+                for (const Activation activation : {Activation::None, Activation::GeluTanh}) {
+                    CAPTURE(s[0]);
+                    CAPTURE(s[1]);
+                    CAPTURE(s[2]);
+                    const at::Tensor x = at::randn({s[0], s[1]}).to(dtype);
+                    const at::Tensor weight = (at::randn({s[2], s[1]}) / 8).to(dtype);
+                    const at::Tensor bias = hasBias ? at::randn({s[2]}).to(dtype) : at::Tensor();
+                    at::Tensor expected = at::linear(x.to(at::kDouble), weight.to(at::kDouble));
+                    if (hasBias)
+                        expected = expected + bias.to(at::kDouble);
+                    if (activation == Activation::GeluTanh)
+                        expected = at::gelu(expected, "tanh");
+                    const at::Tensor out = ops::linear(x, weight, bias, activation);
+                    CHECK((out.scalar_type() == dtype));
+                    CHECK((out.sizes() == expected.sizes()));
+                    CHECK(out.is_contiguous());
+                    CHECK(relativeError(out, expected) < (dtype == at::kBFloat16 ? 4e-3 : 3e-6));
+                }
+}
+
+TEST_CASE("linear takes strided input and leading dimensions") {
+    const at::Tensor weight = at::randn({24, 16});
+    const at::Tensor bias = at::randn({24});
+    const at::Tensor wide = at::randn({3, 5, 32});
+    const at::Tensor x = wide.slice(2, 3, 19);
+    const at::Tensor out = ops::linear(x, weight, bias);
+    CHECK((out.sizes() == at::IntArrayRef{3, 5, 24}));
+    CHECK(at::equal(out, ops::linear(x.contiguous(), weight, bias)));
+    CHECK(relativeError(out, at::linear(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble))) <
+          1e-6);
+    CHECK(at::equal(ops::linear(x, weight.t().contiguous().t(), bias), out));
+    CHECK((ops::linear(wide.slice(0, 0, 0).slice(2, 0, 16), weight, bias).sizes() ==
+           at::IntArrayRef{0, 5, 24}));
+}
+
+TEST_CASE("a repeated product has the same bits") {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+        const at::Tensor x = at::randn({700, 384}).to(dtype);
+        const at::Tensor weight = at::randn({1536, 384}).to(dtype);
+        const at::Tensor first = ops::linear(x, weight, {}, Activation::GeluTanh);
+        for (int i = 0; i < 5; ++i)
+            CHECK(at::equal(ops::linear(x, weight, {}, Activation::GeluTanh), first));
+    }
+}
+
+TEST_CASE("linear refuses what does not fit") {
+    CHECK_THROWS_AS(ops::linear(at::randn({2, 3}), at::randn({4, 5}), {}), c10::Error);
+    CHECK_THROWS_AS(ops::linear(at::randn({2, 5}), at::randn({4, 5}), at::randn({5})), c10::Error);
+    CHECK_THROWS_AS(ops::linear(at::randn({2, 5}), at::randn({4, 5}).to(at::kBFloat16), {}), c10::Error);
+}
