@@ -62,8 +62,8 @@ struct Umt5Config {
     int eosId = 1;
 };
 
-/// What a public layout cannot say: from `canopy.json` (closed key set, versioned) beside model_index.json, or for
-/// known public checkpoints from one built-in table. No such constant stands elsewhere in code.
+/// What a public layout cannot say: from `canopy.json` (closed key set, versioned) beside model_index.json,
+/// or for known public checkpoints from one built-in table. No such constant stands elsewhere in code.
 struct ModelDefaults {
     std::string label;
     int textLength = 512;
@@ -79,7 +79,7 @@ struct ModelDefaults {
     int framesTrainedMax = 81;
     int framesStep = 4;
     int blockLatentFrames = 0; ///< 0 = not trained chunk-wise
-    bool starter = false;
+    bool starter = false;      ///< set for models of builtinModelFolder(), never by a file
 };
 
 /// A folder or set of single files that together make one video model, read from headers only.
@@ -97,11 +97,22 @@ struct ModelRecord {
     VaeConfig vae;
     Umt5Config text;
     ModelDefaults defaults;
-    std::uint64_t weightBytes = 0;        ///< on disk, all parts
+    std::uint64_t weightBytes = 0; ///< on disk, all parts
     std::uint64_t transformerParameters = 0;
     std::uint64_t textParameters = 0;
     std::uint64_t vaeParameters = 0;
     std::vector<std::string> missing; ///< parts that are not there, as sentences; empty = can run
 };
+
+/// Bounds and divisibility of every field, then the number of parameters that they imply: nothing may be made
+/// from a config that was not checked. The message names the field as config.json does ("num_layers =
+/// 1000000000").
+Result<void> checkConfig(const DitConfig& config);
+Result<void> checkConfig(const VaeConfig& config);
+Result<void> checkConfig(const Umt5Config& config);
+Result<void> checkDefaults(const ModelDefaults& defaults);
+/// All of the above and that the parts fit together. A record that crossed a channel is checked before it is
+/// used.
+Result<void> checkModelRecord(const ModelRecord& record);
 
 } // namespace canopy

@@ -8,6 +8,7 @@
 #include "core/formats/charsmap.h"
 #include "core/formats/piece_trie.h"
 #include "core/formats/prompt_clean.h"
+#include "core/formats/safetensors.h"
 #include "core/formats/sentencepiece_model.h"
 #include "core/formats/utf8.h"
 
@@ -191,6 +192,8 @@ Error at(const std::filesystem::path& path, const Error& error) {
 } // namespace
 
 Result<UnigramTokenizer> UnigramTokenizer::open(const std::filesystem::path& path) {
+    if (path.extension() == ".safetensors")
+        return fromTensor(path);
     const auto bytes = readFile(path, kMaxFileBytes);
     if (!bytes)
         return bytes.error();
@@ -204,6 +207,28 @@ Result<UnigramTokenizer> UnigramTokenizer::open(const std::filesystem::path& pat
     if (!out)
         return at(path, out.error());
     return out;
+}
+
+/// ComfyUI's text encoders carry their spiece.model as a tensor of bytes.
+Result<UnigramTokenizer> UnigramTokenizer::fromTensor(const std::filesystem::path& path) {
+    const auto file = SafetensorsFile::open(path);
+    if (!file)
+        return file.error();
+    for (const auto& tensor : file->header().tensors) {
+        if (tensor.name != "spiece_model" || tensor.bytes() > kMaxFileBytes)
+            continue;
+        std::vector<std::uint8_t> bytes(tensor.bytes());
+        if (auto read = file->read(tensor, bytes); !read)
+            return read.error();
+        auto out = fromSentencePiece(bytes);
+        if (!out)
+            return at(path, out.error());
+        return out;
+    }
+    return makeError(ErrorCode::NotFound,
+                     "This file holds no tokenizer; expected a tensor spiece_model, a spiece.model "
+                     "or a tokenizer.json: " +
+                         path.string());
 }
 
 Result<UnigramTokenizer> UnigramTokenizer::fromSentencePiece(std::span<const std::uint8_t> bytes) {

@@ -25,7 +25,8 @@ struct EncodedPrompt {
 /// Immutable after loading and safe to use from any thread. Reading is bounded: nothing in a file is trusted.
 class UnigramTokenizer {
 public:
-    /// A `spiece.model` (protobuf) or `tokenizer.json`, told apart by content.
+    /// A `spiece.model` (protobuf) or `tokenizer.json`, told apart by content; or a text encoder's
+    /// safetensors file that carries its tokenizer in a tensor `spiece_model`.
     static Result<UnigramTokenizer> open(const std::filesystem::path& path);
     static Result<UnigramTokenizer> fromSentencePiece(std::span<const std::uint8_t> bytes);
     static Result<UnigramTokenizer> fromTokenizerJson(std::string_view text);
@@ -44,6 +45,7 @@ public:
 private:
     struct Model;
     explicit UnigramTokenizer(std::shared_ptr<const Model> model);
+    static Result<UnigramTokenizer> fromTensor(const std::filesystem::path& path);
     static Result<UnigramTokenizer> fromModel(SentencePieceModel file);
     std::shared_ptr<const Model> m_model;
 };
