@@ -28,10 +28,24 @@ endif()
 
 # LibTorch as pip lays it out: torch/{lib,include}, nvidia/*/lib beside it. Own imported targets: find_package(Torch)
 # would want nvcc, edit CUDA flags and link CUDA into everything.
+option(CANOPY_LIBTORCH_FROM_PYTHON "Use the LibTorch of the PyTorch that python3 finds" OFF)
 if(CANOPY_BUILD_ENGINE)
+    if(CANOPY_LIBTORCH_FROM_PYTHON AND NOT CANOPY_LIBTORCH_ROOT AND NOT DEFINED ENV{CANOPY_LIBTORCH_ROOT})
+        # find_spec: importing torch would take seconds.
+        execute_process(
+            COMMAND python3 -c "import importlib.util as u, os\nprint(os.path.dirname(os.path.dirname(u.find_spec('torch').origin)))"
+            OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_VARIABLE reason RESULT_VARIABLE status)
+        if(status)
+            message(FATAL_ERROR "python3 finds no PyTorch, whose LibTorch this preset uses. "
+                "Install torch 2.11.0 for it, or set CANOPY_LIBTORCH_ROOT. It said: ${reason}")
+        endif()
+        set(CANOPY_LIBTORCH_ROOT ${found} CACHE PATH "Folder that holds torch/ and nvidia/ as pip lays them out" FORCE)
+    endif()
     if(NOT CANOPY_LIBTORCH_ROOT)
         if(DEFINED ENV{CANOPY_LIBTORCH_ROOT})
             set(CANOPY_LIBTORCH_ROOT $ENV{CANOPY_LIBTORCH_ROOT})
+        elseif(DEFINED ENV{CANOPY_DEPS_DIR})
+            set(CANOPY_LIBTORCH_ROOT $ENV{CANOPY_DEPS_DIR}/site)
         elseif(DEFINED ENV{XDG_CACHE_HOME})
             set(CANOPY_LIBTORCH_ROOT $ENV{XDG_CACHE_HOME}/canopy/deps/site)
         else()
