@@ -3,10 +3,10 @@
 #include <fstream>
 
 #include "core/project/clip_library.h"
-#include "tests/core/project/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 using namespace canopy;
-using tests::TempFolder;
+using test::TempFolder;
 
 namespace {
 

@@ -15,10 +15,10 @@
 
 #include "core/base/files.h"
 #include "core/project/job_store.h"
-#include "tests/core/project/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 using namespace canopy;
-using tests::TempFolder;
+using test::TempFolder;
 
 namespace {
 
