@@ -7,7 +7,8 @@ namespace canopy::accel::kernels {
 
 struct PixelNormParams;
 
-/// Pixels [first, last) by one instruction set; [storage: 0 float32, 1 bfloat16][0 norm only, 1 norm and SiLU].
+/// Pixels [first, last) by one instruction set; [storage: 0 float32, 1 bfloat16][0 norm only, 1 norm and
+/// SiLU].
 struct PixelNormKernels {
     void (*run[2][2])(const PixelNormParams&, std::int64_t first, std::int64_t last);
 };

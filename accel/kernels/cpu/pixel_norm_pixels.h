@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <cstring>
 
-// The loops of pixel_norm.h in plain C++, compiled once per instruction set and vectorised by the compiler. Every name
-// is internal to its file (see attention_kernel_set.h for why), hence the anonymous namespace in a header: it is
-// included by pixel_norm_<isa>.cpp only.
+// The loops of pixel_norm.h in plain C++, compiled once per instruction set and vectorised by the compiler.
+// Every name is internal to its file (see attention_kernel_set.h for why), hence the anonymous namespace in a
+// header: it is included by pixel_norm_<isa>.cpp only.
 namespace canopy::accel::kernels {
 namespace {
 
@@ -109,8 +109,8 @@ void normPixels(const PixelNormParams& p, std::int64_t first, std::int64_t last)
             std::int64_t c = 0;
             for (; c + kLanes <= p.channels; c += kLanes) {
                 for (int lane = 0; lane < kLanes; ++lane)
-                    to[c + lane] =
-                        Storage::narrow(activate<kSilu>(Storage::widen(from[c + lane]) * scale * gain[c + lane]));
+                    to[c + lane] = Storage::narrow(
+                        activate<kSilu>(Storage::widen(from[c + lane]) * scale * gain[c + lane]));
             }
             for (; c < p.channels; ++c)
                 to[c] = Storage::narrow(activate<kSilu>(Storage::widen(from[c]) * scale * gain[c]));
