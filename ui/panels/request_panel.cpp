@@ -640,9 +640,10 @@ void RequestPanel::showHistoryMenu() {
     const auto& prompts = m_history.prompts();
     for (qsizetype i = prompts.size(); i-- > std::max<qsizetype>(0, prompts.size() - 15);) {
         const QString prompt = prompts[i];
-        menu.addAction(
-            fontMetrics().elidedText(prompt.simplified(), Qt::ElideRight, 420).replace(u'&', "&&"_qs), this,
-            [this, prompt] { setPrompt(prompt); });
+        menu.addAction(fontMetrics()
+                           .elidedText(prompt.simplified(), Qt::ElideRight, 420)
+                           .replace(u'&', QStringLiteral("&&")),
+                       this, [this, prompt] { setPrompt(prompt); });
     }
     if (prompts.isEmpty())
         menu.addAction(tr("No earlier prompts"))->setEnabled(false);

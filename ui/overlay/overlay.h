@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <QObject>
+
+#include "ui/overlay/profiler_data.h"
+#include "ui/theme/theme.h"
+
+class QWidget;
+
+namespace canopy::ui {
+
+/// The profiler over the viewer. This base does nothing and is what a machine without OpenGL gets.
+class Overlay {
+public:
+    virtual ~Overlay() = default;
+    virtual bool isAvailable() const { return false; }
+    virtual void setShown(bool) {}
+    virtual bool isShown() const { return false; }
+    virtual void setData(const ProfilerData&) {}
+    virtual void setTheme(const Theme&) {}
+    virtual QWidget* widget() { return nullptr; }
+};
+
+/// Tries to make an OpenGL context in a thread of its own, since drivers take their time; `done` is called in
+/// the GUI thread.
+void probeOpenGl(QObject* receiver, std::function<void(bool works)> done);
+
+/// Dear ImGui in a QOpenGLWidget that is made at the first setShown(true). `viewer` becomes its parent.
+std::unique_ptr<Overlay> makeImguiOverlay(QWidget* viewer);
+
+} // namespace canopy::ui

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include <QMainWindow>
+
+#include "ui/link/studio_link.h"
+#include "ui/overlay/overlay.h"
+#include "ui/shell/stall_watchdog.h"
+#include "ui/shell/ui_settings.h"
+#include "ui/theme/theme_manager.h"
+
+class QAction;
+class QDockWidget;
+class QPushButton;
+
+namespace canopy::ui {
+
+class CreateWorkspace;
+class FocusRing;
+class LibraryPanel;
+class NoteBar;
+class QueuePanel;
+class RequestPanel;
+class StatusStrip;
+class ViewerPanel;
+
+/// What the composition root hands to the window.
+struct WindowOptions {
+    UiSettings settings;
+    std::filesystem::path settingsFile; ///< empty = nothing is saved
+    std::filesystem::path clipFolder;   ///< in use; its free space is shown
+    std::filesystem::path defaultClipFolder;
+    std::vector<std::filesystem::path> licenceFolders;
+    QString version;
+    QString mediaText; ///< "FFmpeg 5.1 ..."
+    QString note;      ///< told at the start, e.g. about broken settings
+};
+
+/// Arranges docks, menus and keys. What the panes show is CreateWorkspace's.
+class MainWindow : public QMainWindow {
+    Q_OBJECT
+public:
+    MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions options);
+    ~MainWindow() override;
+
+    /// Opens what may take time: studio, models, OpenGL probe, desktop theme. Call after show().
+    void startServices();
+    /// Ends without questions, within a moment (SIGTERM, log-out).
+    void quitAtOnce();
+    void raiseToFront();
+
+    RequestPanel& requestPanel() { return *m_request; }
+    ViewerPanel& viewerPanel() { return *m_viewer; }
+    QueuePanel& queuePanel() { return *m_queue; }
+    LibraryPanel& libraryPanel() { return *m_library; }
+    NoteBar& noteBar() { return *m_notes; }
+    CreateWorkspace& workspace() { return *m_workspace; }
+    StallWatchdog& watchdog() { return *m_watchdog; }
+    Overlay& overlay() { return *m_overlay; }
+    const UiSettings& settings() const { return m_settings; }
+
+protected:
+    void closeEvent(QCloseEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
+
+private:
+    void buildPanes();
+    void buildTopBar();
+    void buildMenus();
+    QAction* addAction(class QMenu* menu, const QString& text, const char* objectName,
+                       const QList<QKeySequence>& keys, std::function<void()> run);
+    void applyTheme(const Theme& theme);
+    void setExpert(bool expert);
+    void setNarrow(bool narrow);
+    void resetWorkspace();
+    void movePane(int direction);
+    void showProfiler(bool shown);
+    void openPreferences();
+    void chooseClip();
+    void addModelFolder();
+    void save();
+    void readDisk();
+    void askBeforeQuit();
+
+    ThemeManager* m_themes;
+    StudioLink* m_link;
+    WindowOptions m_options;
+    UiSettings m_settings;
+    StallWatchdog* m_watchdog;
+    std::unique_ptr<Overlay> m_overlay;
+    ProfilerData m_profiler;
+
+    RequestPanel* m_request = nullptr;
+    ViewerPanel* m_viewer = nullptr;
+    QueuePanel* m_queue = nullptr;
+    LibraryPanel* m_library = nullptr;
+    StatusStrip* m_status = nullptr;
+    NoteBar* m_notes = nullptr;
+    CreateWorkspace* m_workspace = nullptr;
+    FocusRing* m_ring = nullptr;
+    QDockWidget* m_leftDock = nullptr;
+    QDockWidget* m_rightDock = nullptr;
+    QPushButton* m_simple = nullptr;
+    QPushButton* m_expert = nullptr;
+    QAction* m_profilerAction = nullptr;
+    QAction* m_cancelAction = nullptr;
+    class QMenuBar* m_menuBar = nullptr;
+    bool m_narrow = false;
+    bool m_quitting = false;
+    bool m_quitWhenDone = false;
+};
+
+} // namespace canopy::ui
