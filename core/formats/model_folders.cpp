@@ -15,15 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxFolders = 256;
 
-/// Whether `path` lies in `folder`, after symbolic links.
-bool isInside(const fs::path& path, const fs::path& folder) {
-    std::error_code failed;
-    const fs::path inner = fs::weakly_canonical(path, failed);
-    const fs::path outer = failed ? folder : fs::weakly_canonical(folder, failed);
-    const auto [end, rest] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
-    return !failed && end == outer.end();
-}
-
 } // namespace
 
 fs::path builtinModelFolder() {
@@ -109,9 +100,6 @@ Result<void> ModelFolders::write(const std::vector<fs::path>& folders) const {
 
 std::vector<ScanResult> ModelFolders::scan() const {
     auto out = scanFolder(builtinModelFolder());
-    for (auto& result : out)
-        if (result.record)
-            result.record->defaults.starter = true;
     const auto folders = list();
     if (!folders) {
         out.push_back({m_file, std::nullopt, folders.error()});
@@ -142,12 +130,8 @@ Result<ModelRecord> findModel(std::string_view idOrPath, const ModelFolders& fol
     const fs::path path(idOrPath);
     std::error_code failed;
     const bool isPath = idOrPath.find('/') != std::string_view::npos;
-    if (!idOrPath.empty() && (isPath || fs::exists(path, failed))) {
-        auto record = scanModel(path);
-        if (record)
-            record->defaults.starter = isInside(path, builtinModelFolder());
-        return record;
-    }
+    if (!idOrPath.empty() && (isPath || fs::exists(path, failed)))
+        return scanModel(path);
     std::string known;
     for (auto& result : folders.scan()) {
         if (!result.record)

@@ -25,7 +25,7 @@ public:
     /// Remembers an existing folder or model file by its absolute path; one that is there already stays once.
     Result<void> add(const std::filesystem::path& folder) const;
     Result<void> remove(const std::filesystem::path& folder) const;
-    /// Models of builtinModelFolder() first, marked as starters, then those of the list. A folder of the list
+    /// Models of builtinModelFolder() first, then those of the list. A folder of the list
     /// that cannot be read is one result with an error.
     std::vector<ScanResult> scan() const;
 

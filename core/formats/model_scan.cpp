@@ -7,6 +7,7 @@
 #include "core/base/files.h"
 #include "core/formats/known_models.h"
 #include "core/formats/model_config_json.h"
+#include "core/formats/model_folders.h"
 #include "core/formats/part_tensors.h"
 #include "core/formats/weight_groups.h"
 
@@ -75,6 +76,15 @@ private:
     std::map<fs::path, Result<FoundPart>> m_parts;
 };
 
+/// Whether `path` lies in `folder`, after symbolic links.
+bool isInside(const fs::path& path, const fs::path& folder) {
+    std::error_code failed;
+    const fs::path inner = fs::weakly_canonical(path, failed);
+    const fs::path outer = failed ? folder : fs::weakly_canonical(folder, failed);
+    return !failed &&
+           std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
 fs::path licenceIn(const fs::path& folder) {
     for (const char* name :
          {"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "LICENSE-CC0.txt"})
@@ -111,6 +121,7 @@ Result<ModelRecord> finish(ModelRecord r, const std::string& name) {
     } else {
         r.defaults = knownModelDefaults(r.dit, name);
     }
+    r.defaults.starter = isInside(r.root, builtinModelFolder());
     const fs::path folder = isFolder(r.root) ? r.root : r.root.parent_path();
     r.licenceFile = licenceIn(folder);
     if (r.tokenizerFile.empty())
