@@ -17,6 +17,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 
 # pip matches platform tags exactly, so every tag that one of the wheels carries is named.
@@ -70,6 +71,9 @@ def unpack(wheel, archive, site):
                 continue
             out = pathlib.Path(zipped.extract(entry, staging))
             out.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
+            # The archive's own time: unpacking again must not rebuild what includes these headers.
+            packed = time.mktime((*entry.date_time, 0, 0, -1))
+            os.utime(out, (packed, packed))
     for source in sorted(staging.rglob("*")):
         if source.is_dir():
             continue
