@@ -642,11 +642,8 @@ private:
                                    : 0;
             s.worker.tooManyDeaths = status == WorkerStatus::Stopped && m_policy.count() >= m_policy.limit();
         });
-        if (changed) {
-            log(status == WorkerStatus::Stopped && !sentence.empty() ? LogLevel::Error
-                : !sentence.empty()                                  ? LogLevel::Warning
-                                                                     : LogLevel::Debug,
-                "client", sentence.empty() ? std::string(workerStatusName(status)) : sentence);
+        if (!sentence.empty() && status != WorkerStatus::Starting && changed) {
+            log(status == WorkerStatus::Stopped ? LogLevel::Error : LogLevel::Warning, "client", sentence);
         }
         if (changed && m_options.stateChanged) {
             m_options.stateChanged();
