@@ -105,7 +105,7 @@ if(CANOPY_BUILD_CUDA)
 endif()
 
 if(CANOPY_BUILD_UI)
-    find_package(Qt6 6.4 REQUIRED COMPONENTS Core Gui Widgets OpenGLWidgets OpenGL Svg DBus Test)
+    find_package(Qt6 6.4 REQUIRED COMPONENTS Core Gui Widgets Network OpenGLWidgets OpenGL Svg DBus Test)
     find_library(imgui_lib imgui REQUIRED)
     find_library(stb_lib stb)
     add_library(canopy_imgui INTERFACE)

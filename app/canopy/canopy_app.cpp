@@ -1,0 +1,100 @@
+#include "app/canopy/canopy_app.h"
+
+#include <QTimer>
+
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/formats/model_folders.h"
+#include "core/media/media_info.h"
+#include "core/studio/studio.h"
+#include "ui/link/studio_link.h"
+#include "ui/shell/main_window.h"
+#include "ui/theme/theme_manager.h"
+
+namespace canopy {
+namespace {
+
+std::vector<ModelRecord> usableModels(const ModelFolders& folders) {
+    std::vector<ModelRecord> models;
+    for (auto& result : folders.scan()) {
+        if (result.record)
+            models.push_back(std::move(*result.record));
+        else if (result.error)
+            logInfo("models", result.error->message);
+    }
+    return models;
+}
+
+std::filesystem::path orDefault(const std::filesystem::path& path, const std::filesystem::path& fallback) {
+    return path.empty() ? fallback : path;
+}
+
+} // namespace
+
+CanopyApp::CanopyApp(AppOptions options) {
+    auto tokens = ui::loadThemeResources();
+    if (!tokens)
+        qFatal("%s", tokens.error().message.c_str());
+    m_themes = std::make_unique<ui::ThemeManager>(std::move(*tokens));
+
+    const auto config = orDefault(options.configFolder, configFolder());
+    ui::WindowOptions window;
+    window.settingsFile = config / "window.json";
+    window.settings = ui::loadUiSettings(window.settingsFile, &window.note);
+    window.defaultClipFolder = clipFolder();
+    window.clipFolder = !options.clipFolder.empty()             ? options.clipFolder
+                        : !window.settings.clipFolder.isEmpty() ? window.settings.clipFolder.toStdString()
+                                                                : window.defaultClipFolder;
+    const auto resources = resourceFolder();
+    window.licenceFolders = {resources.parent_path() / "packaging" / "licenses", resources / "licenses",
+                             resources / "fonts", resources / "icons"};
+    window.version = QStringLiteral(CANOPY_VERSION);
+    window.mediaText = QString::fromStdString(media::mediaLibraryText());
+
+    const ModelFolders folders =
+        options.configFolder.empty() ? ModelFolders() : ModelFolders(config / "model-folders.json");
+    ui::StudioLink::Ways ways;
+    ways.openStudio = [options, folders, clips = window.clipFolder] {
+        StudioOptions studio;
+        studio.dataFolder = options.dataFolder;
+        studio.stateFolder = options.stateFolder;
+        studio.clipFolder = clips;
+        studio.programVersion = CANOPY_VERSION;
+        studio.workerProgram = options.workerProgram;
+        studio.findModel = [folders](const GenerationRequest& request) {
+            auto found = findModel(request.modelId, folders);
+            // A model whose folder was taken off the list still runs from where it was.
+            return found || request.modelPath.empty() ? found : findModel(request.modelPath, folders);
+        };
+        return Studio::open(std::move(studio));
+    };
+    ways.scanModels = [folders] { return usableModels(folders); };
+    ways.addModelFolder = [folders](const std::filesystem::path& folder) -> Result<std::vector<ModelRecord>> {
+        if (scanFolder(folder).empty())
+            return makeError(ErrorCode::NotFound,
+                             "No text-to-video model was found there. Expected is a folder in "
+                             "the layout of diffusers, of the original releases or of ComfyUI: " +
+                                 folder.string());
+        if (auto added = folders.add(folder); !added)
+            return added.error();
+        return usableModels(folders);
+    };
+    m_link = std::make_unique<ui::StudioLink>(std::move(ways));
+    m_themes->setScale(window.settings.scale);
+    m_themes->setChoice(window.settings.theme);
+    m_window = std::make_unique<ui::MainWindow>(m_themes.get(), m_link.get(), std::move(window));
+}
+
+CanopyApp::~CanopyApp() {
+    // The window goes first: nothing may show a studio that is ending.
+    m_window.reset();
+    m_link.reset();
+}
+
+void CanopyApp::show() {
+    m_window->show();
+    // Behind the first picture of the window, so that it is there within a moment.
+    QTimer::singleShot(0, m_window.get(), [this] { m_window->startServices(); });
+}
+
+} // namespace canopy
