@@ -3,12 +3,12 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 
 #include <string>
 #include <vector>
 
+#include "accel/ops/linear.h"
 #include "accel/weights/weight_reader.h"
 
 namespace canopy::accel {
@@ -51,7 +51,7 @@ at::Tensor CausalConv3d::operator()(const FrameRing& ring) const {
     const at::Tensor weight = weightFor(ring.newestSlot());
     const at::Tensor& image = ring.image();
     if (weight.size(2) == 1)
-        return frameOf(at::linear(pixelsOf(image), weight.view({weight.size(0), weight.size(1)}), m_bias),
+        return frameOf(ops::linear(pixelsOf(image), weight.view({weight.size(0), weight.size(1)}), m_bias),
                        image.size(2), image.size(3));
     return at::conv2d(image, weight, m_bias, 1, 1);
 }
@@ -83,7 +83,7 @@ PixelLinear::PixelLinear(WeightReader& weights, std::string_view name, std::int6
 }
 
 at::Tensor PixelLinear::operator()(const at::Tensor& frame) const {
-    return frameOf(at::linear(pixelsOf(frame), m_weight, m_bias), frame.size(2), frame.size(3));
+    return frameOf(ops::linear(pixelsOf(frame), m_weight, m_bias), frame.size(2), frame.size(3));
 }
 
 at::Tensor pixelsOf(const at::Tensor& frame) {

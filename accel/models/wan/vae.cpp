@@ -78,15 +78,14 @@ void WanVae::decode(const at::Tensor& latents, const DecodeOptions& options) con
         decodeTiled(latents, options);
         return;
     }
-    std::int64_t first = 0, done = 0;
+    std::int64_t done = 0;
     decodeFrames(latents, options.stop, options.tap, [&](const std::vector<at::Tensor>& frames) {
         if (options.tap) {
             for (const auto& frame : frames)
                 options.tap("pre_clamp", frame);
         }
         if (options.onFrames)
-            options.onFrames(first, toRgb8(at::cat(frames)));
-        first += static_cast<std::int64_t>(frames.size());
+            options.onFrames(toRgb8(at::cat(frames)));
         if (options.onProgress)
             options.onProgress(++done, latents.size(2));
     });
@@ -129,7 +128,7 @@ void WanVae::decodeTiled(const at::Tensor& latents, const DecodeOptions& options
         for (std::int64_t i = 0; options.tap && i < count; ++i)
             options.tap("pre_clamp", frames.narrow(0, i, 1));
         if (options.onFrames)
-            options.onFrames(first, toRgb8(frames));
+            options.onFrames(toRgb8(frames));
         first += count;
     }
 }

@@ -29,9 +29,8 @@ public:
     struct DecodeOptions {
         std::stop_token stop;
         std::optional<VaeTiling> tiling;
-        /// uint8 RGB [n, H, W, 3] in host memory, frames firstFrame .. firstFrame + n - 1: one frame, then
-        /// four per latent frame.
-        std::function<void(std::int64_t firstFrame, const at::Tensor& rgb)> onFrames;
+        /// uint8 RGB [n, H, W, 3] in host memory, in the order of frames: one, then four per latent frame.
+        std::function<void(const at::Tensor& rgb)> onFrames;
         /// Latent frames finished, of all tiles together.
         std::function<void(std::int64_t done, std::int64_t total)> onProgress;
         /// "post_quant_conv", VaeDecoder's names, and "pre_clamp": finished frames [1, 3, H, W] before the

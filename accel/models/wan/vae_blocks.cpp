@@ -57,7 +57,7 @@ at::Tensor VaeAttentionBlock::operator()(const at::Tensor& frame, VaeStream& str
     const at::Tensor qkv = pixelsOf(m_qkv(normed)).unsqueeze(0).unsqueeze(0); // [1, 1, H W, 3 C]
     const at::Tensor attended = at::scaled_dot_product_attention(
         qkv.narrow(3, 0, channels), qkv.narrow(3, channels, channels), qkv.narrow(3, 2 * channels, channels));
-    return m_projection(frameOf(attended, frame.size(2), frame.size(3))).add_(frame);
+    return m_projection(frameOf(attended[0][0], frame.size(2), frame.size(3))).add_(frame);
 }
 
 VaeMidBlock::VaeMidBlock(WeightReader& weights, const std::string& name, std::int64_t channels,
