@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "accel/runtime/job_observer.h"
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/formats/model_config.h"
@@ -15,27 +16,6 @@
 #include "core/job/memory_plan.h"
 
 namespace canopy::accel {
-
-/// Where a job tells what it does. Called on the inference thread; must not block on the client.
-/// Std types only: the worker includes this header and nothing else of the engine.
-class JobObserver {
-public:
-    virtual ~JobObserver() = default;
-
-    /// Asked before anything is computed only to be shown ("preview", "block_times").
-    virtual bool wants(std::string_view topic) const = 0;
-
-    virtual void resolved(const GenerationRequest& request, const MemoryPlan& plan) = 0;
-    virtual void stage(std::string_view name, int unit, int units) = 0; ///< "load", "text", "denoise", "decode"
-    virtual void block(int finished, int blocks) = 0;                   ///< within the current step
-    virtual void timing(std::string_view name, int step, double seconds) = 0;
-    /// Animated preview of the predicted clean latent: `frames` pictures of RGB bytes, row by row.
-    virtual void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) = 0;
-    /// The final latents as the bytes of a safetensors file, before decoding starts.
-    virtual void latents(std::vector<std::uint8_t> file) = 0;
-    /// One finished frame, in order.
-    virtual void frame(int index, int count, int width, int height, std::vector<std::uint8_t> rgb) = 0;
-};
 
 struct JobSummary {
     GenerationRequest request; ///< resolved
@@ -52,8 +32,9 @@ struct EngineInfo {
     std::string deviceNote;
 };
 
-/// Owns loaded models. One home thread: the worker's inference thread. Exceptions of LibTorch and CUDA end here:
-/// every entry returns a Result. `stop` is obeyed within one transformer block, one VAE chunk or one loaded tensor.
+/// Owns loaded models. One home thread: the worker's inference thread. Exceptions of LibTorch and CUDA end
+/// here: every entry returns a Result. `stop` is obeyed within one transformer block, one VAE chunk or one
+/// loaded tensor.
 class Engine {
 public:
     virtual ~Engine() = default;

@@ -103,6 +103,7 @@ DenoisePlan forcingPlan(Sampler sampler, FlowSchedule schedule, const DiffusionF
     plan.groupFrames = setting.causalBlockFrames;
     plan.causalBlockFrames = causal ? setting.causalBlockFrames : 0;
     plan.perFrameTime = true;
+    plan.remembersFirstResult = true;
     return plan;
 }
 
@@ -192,8 +193,10 @@ void denoise(const WanDit& dit, const Conditioning& conditioning, const DenoiseP
                 clean.narrow(1, group.first, group.frames)
                     .copy_(predictedClean(plan.schedule, solver.step, kept, x));
             }
-            next.narrow(1, group.first, group.frames)
-                .copy_(solverStep(plan.sampler, plan.schedule, solver, kept.clone(), x.clone()));
+            const auto stepped = solverStep(plan.sampler, plan.schedule, solver, kept.clone(), x.clone());
+            if (plan.remembersFirstResult)
+                rememberFirstResult(solver, stepped);
+            next.narrow(1, group.first, group.frames).copy_(stepped);
         }
         state.latents = next;
         if (hooks.rows)

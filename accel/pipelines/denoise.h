@@ -28,8 +28,9 @@ struct DenoisePlan {
     std::vector<TimestepRow> rows;
     int groupFrames =
         0; ///< latent frames that move together and share a solver state; the last may be shorter
-    int causalBlockFrames = 0; ///< block-causal attention; 0 = bidirectional
-    bool perFrameTime = false; ///< false: one timestep for all frames
+    int causalBlockFrames = 0;         ///< block-causal attention; 0 = bidirectional
+    bool perFrameTime = false;         ///< false: one timestep for all frames
+    bool remembersFirstResult = false; ///< see rememberFirstResult() in samplers/solver.h
 };
 
 /// All frames together, every step one row.

@@ -7,10 +7,14 @@
 
 namespace canopy::accel {
 
-/// Carries an Error of a core reader through accel, where failures fly as exceptions. Caught at the job boundary.
+/// Carries an Error of a core reader through accel, where failures fly as exceptions. Caught at the job
+/// boundary.
 struct JobError : std::runtime_error {
-    explicit JobError(Error e) : std::runtime_error(e.message), error(std::move(e)) {}
-    JobError(ErrorCode code, std::string message) : JobError(makeError(code, std::move(message))) {}
+    explicit JobError(Error e)
+        : std::runtime_error(e.message)
+        , error(std::move(e)) {}
+    JobError(ErrorCode code, std::string message)
+        : JobError(makeError(code, std::move(message))) {}
     Error error;
 };
 

@@ -9,8 +9,8 @@
 
 namespace canopy::accel {
 
-/// Where a job tells what it does. Called on the inference thread; must not block on the client for long (final
-/// frames may wait for credit). Std types only.
+/// Where a job tells what it does. Called on the inference thread; must not block on the client for long
+/// (final frames may wait for credit). Std types only.
 class JobObserver {
 public:
     virtual ~JobObserver() = default;
@@ -19,8 +19,9 @@ public:
     virtual bool wants(std::string_view topic) const = 0;
 
     virtual void resolved(const GenerationRequest& request, const MemoryPlan& plan) = 0;
-    virtual void stage(std::string_view name, int unit, int units) = 0; ///< "load", "text", "denoise", "decode"
-    virtual void block(int finished, int blocks) = 0;                   ///< within the current step
+    virtual void stage(std::string_view name, int unit,
+                       int units) = 0;                ///< "load", "text", "denoise", "decode"
+    virtual void block(int finished, int blocks) = 0; ///< within the current step
     virtual void timing(std::string_view name, int step, double seconds) = 0;
     /// Animated preview of the predicted clean latent: `frames` pictures of RGB bytes, row by row.
     virtual void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) = 0;

@@ -105,6 +105,11 @@ at::Tensor uniPcStep(const FlowSchedule& schedule, SolverState& state, const at:
     return next;
 }
 
+void rememberFirstResult(SolverState& state, const at::Tensor& next) {
+    if (state.step == 1 && state.lastSample.defined())
+        state.lastSample = next;
+}
+
 at::Tensor eulerStep(const FlowSchedule& schedule, SolverState& state, const at::Tensor& velocity,
                      const at::Tensor& x) {
     const auto i = static_cast<std::size_t>(state.step++);

@@ -27,6 +27,11 @@ at::Tensor predictedClean(const FlowSchedule& schedule, int step, const at::Tens
 at::Tensor uniPcStep(const FlowSchedule& schedule, SolverState& state, const at::Tensor& velocity,
                      const at::Tensor& x);
 
+/// The public diffusion-forcing pipelines (SkyReels-V2's own and diffusers') write a frame's result over the
+/// memory that its solver remembers as the sample before the first step, so their first correction starts
+/// from the result of that step. Called after a step to do the same; published clips were made this way.
+void rememberFirstResult(SolverState& state, const at::Tensor& next);
+
 /// x + (sigma_next - sigma) v.
 at::Tensor eulerStep(const FlowSchedule& schedule, SolverState& state, const at::Tensor& velocity,
                      const at::Tensor& x);

@@ -145,6 +145,8 @@ Value toValue(const GenerationRequest& r) {
     v.set("memory", r.memoryBudgetGb);
     v.set("noise_scheme", r.noiseScheme);
     v.set("kernel_set", r.kernelSet);
+    if (!r.imagePixelsPath.empty())
+        v.set("image_pixels", r.imagePixelsPath);
     if (!r.resumeLatentsPath.empty())
         v.set("resume_latents", r.resumeLatentsPath);
     return v;
@@ -189,6 +191,7 @@ Result<GenerationRequest> generationRequestFromValue(const Value& value) {
     reader.read("memory", r.memoryBudgetGb);
     reader.read("noise_scheme", r.noiseScheme);
     reader.read("kernel_set", r.kernelSet);
+    reader.read("image_pixels", r.imagePixelsPath);
     reader.read("resume_latents", r.resumeLatentsPath);
     if (!reader.problem().empty())
         return makeError(ErrorCode::Malformed, reader.problem());

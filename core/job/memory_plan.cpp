@@ -66,6 +66,11 @@ const MemoryStage* MemoryPlan::largestStage(DeviceKind device) const {
     return it == stages.end() ? nullptr : &*it;
 }
 
+bool keepsWholeModel(const ModelRecord& model, const GenerationRequest& request) {
+    const Bytes parameters = model.transformerParameters + model.textParameters + model.vaeParameters;
+    return parameters * elementBytes(request) <= kWholeModelBytes;
+}
+
 MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
     const Bytes element = elementBytes(r);
     const Bytes T = static_cast<Bytes>(latentFrames(r.frames));

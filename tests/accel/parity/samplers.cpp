@@ -130,8 +130,10 @@ void checkDfTrajectory(const ParityCase& reference) {
             auto next = x.clone();
             for (int f = 0; f < frames; ++f) {
                 if (rows[r].advances[static_cast<std::size_t>(f)]) {
-                    next.select(2, f).copy_(uniPcStep(schedule, states[static_cast<std::size_t>(f)],
-                                                      velocity.select(2, f), x.select(2, f)));
+                    auto& state = states[static_cast<std::size_t>(f)];
+                    const auto stepped = uniPcStep(schedule, state, velocity.select(2, f), x.select(2, f));
+                    rememberFirstResult(state, stepped);
+                    next.select(2, f).copy_(stepped);
                 }
             }
             x = next;

@@ -1,0 +1,249 @@
+#include "accel/engine/accel_engine.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <optional>
+#include <thread>
+
+#include "accel/kernels/cpu/block_attention.h"
+#include "accel/pipelines/generate_video.h"
+#include "accel/pipelines/numeric_error.h"
+#include "accel/runtime/block_pacer.h"
+#include "accel/runtime/cancelled.h"
+#include "accel/runtime/cuda_loader.h"
+#include "accel/runtime/device.h"
+#include "accel/runtime/job_error.h"
+#include "core/base/log.h"
+#include "core/job/settings_schema.h"
+
+namespace canopy::accel {
+
+namespace {
+
+/// The processor multiplies bf16 in hardware (AVX-512 BF16 or AMX).
+bool hasFastBf16() {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") != 0;
+}
+
+std::string joined(const std::vector<std::string>& sentences) {
+    std::string text;
+    for (const auto& sentence : sentences)
+        text += (text.empty() ? "" : " ") + sentence;
+    return text;
+}
+
+std::string gigabytes(std::uint64_t bytes) {
+    const auto tenths = (bytes + 50'000'000) / 100'000'000;
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GB";
+}
+
+class AccelEngine final : public Engine {
+public:
+    AccelEngine() {
+        m_info.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+        m_info.bf16Fast = hasFastBf16();
+        m_info.devices.push_back("cpu");
+        auto cuda = loadCuda();
+        if (cuda) {
+            m_cuda = std::move(cuda).value();
+            m_info.devices.push_back("cuda: " + m_cuda->name());
+        } else {
+            m_info.deviceNote = cuda.error().message;
+        }
+        // Large tensors come and go with every layer: keep their pages instead of returning them each time.
+        mallopt(M_MMAP_THRESHOLD, 1 << 30);
+        mallopt(M_TRIM_THRESHOLD, 2047 << 20);
+    }
+
+    EngineInfo info() const override { return m_info; }
+
+    Result<JobSummary> generate(const GenerationRequest& request, const ModelRecord& model,
+                                JobObserver& observer, std::stop_token stop) override {
+        const c10::InferenceMode inference;
+        auto resolved = resolve(request, model);
+        if (!resolved)
+            return resolved.error();
+        auto& job = *resolved;
+        const MemoryPlan plan = planMemory(model, job);
+        if (auto fits = checkPlan(plan, job); !fits)
+            return fits.error();
+        observer.resolved(job, plan);
+        std::optional<Error> failure;
+        JobSummary summary;
+        // One exception boundary for everything that LibTorch, CUDA and our loaders throw. Handlers only note
+        // what happened: memory is released after they have ended.
+        try {
+            summary = run(job, model, observer, stop);
+        } catch (const Cancelled&) {
+            failure = makeError(ErrorCode::Cancelled, "Cancelled.");
+        } catch (const JobError& e) {
+            failure = e.error;
+        } catch (const NumericError& e) {
+            failure = makeError(ErrorCode::NumericOverflow,
+                                "The numbers overflowed at step " + std::to_string(e.row + 1) +
+                                    ". Try fp32 precision, fewer steps of shift, or another checkpoint.");
+        } catch (const c10::OutOfMemoryError&) {
+            failure = outOfMemory(plan, job);
+        } catch (const std::bad_alloc&) {
+            failure = outOfMemory(plan, job);
+        } catch (const std::exception& e) {
+            // LibTorch's CPU allocator reports exhaustion as a plain error.
+            const std::string what = e.what();
+            if (what.find("not enough memory") != std::string::npos ||
+                what.find("can't allocate memory") != std::string::npos)
+                failure = outOfMemory(plan, job);
+            else
+                failure =
+                    makeError(ErrorCode::Internal, "The engine failed: " + what.substr(0, what.find('\n')));
+        }
+        if (failure) {
+            if (job.device == DeviceKind::Cuda && failure->code == ErrorCode::Internal && !cudaAnswers())
+                m_broken = true;
+            if (failure->code == ErrorCode::OutOfMemory)
+                m_model.reset();
+            releaseCaches();
+            return *failure;
+        }
+        summary.plannedBytes = plan.peakBytes(job.device);
+        summary.request = job;
+        return summary;
+    }
+
+    void freeMemory() override {
+        m_model.reset();
+        releaseCaches();
+    }
+
+    std::uint64_t deviceBytes() const override { return m_cuda ? m_cuda->memory().reservedBytes : 0; }
+
+    bool broken() const override { return m_broken; }
+
+private:
+    /// Fills everything a request left open, so that it repeats the job.
+    Result<GenerationRequest> resolve(const GenerationRequest& request, const ModelRecord& model) const {
+        auto job = withModelDefaults(request, model.defaults);
+        if (job.device == DeviceKind::Cuda && !m_cuda) {
+            return makeError(ErrorCode::InvalidArgument, "The job asks for a GPU and none can be used: " +
+                                                             m_info.deviceNote + " Choose the CPU.");
+        }
+        if (job.precision == Precision::Auto) {
+            job.precision =
+                job.device == DeviceKind::Cuda || m_info.bf16Fast ? Precision::BFloat16 : Precision::Float32;
+        }
+        if (job.threads <= 0)
+            job.threads = m_info.threads;
+        if (job.noiseScheme.empty())
+            job.noiseScheme = "torch-cpu-1";
+        if (job.noiseScheme != "torch-cpu-1") {
+            return makeError(ErrorCode::Unsupported, "The noise scheme is \"" + job.noiseScheme +
+                                                         "\"; this version knows \"torch-cpu-1\" only.");
+        }
+        const std::string kernels = job.device == DeviceKind::Cuda
+                                        ? "libtorch-cuda"
+                                        : kernels::kernelSetName(kernels::bestKernelSet());
+        if (!job.kernelSet.empty() && job.kernelSet != kernels) {
+            logWarning("engine", "The settings name the kernels \"" + job.kernelSet +
+                                     "\", this machine runs \"" + kernels +
+                                     "\": frames may differ in their last digits.");
+        }
+        job.kernelSet = kernels;
+        if (const auto problems = checkRequest(job, model); !problems.empty())
+            return makeError(ErrorCode::InvalidArgument, joined(problems));
+        return job;
+    }
+
+    Result<void> checkPlan(const MemoryPlan& plan, const GenerationRequest& job) const {
+        const auto needed = plan.peakBytes(job.device);
+        const auto budget = static_cast<std::uint64_t>(job.memoryBudgetGb * 1e9);
+        if (budget > 0 && needed > budget) {
+            return makeError(
+                ErrorCode::OutOfMemory,
+                "The job needs " + gigabytes(needed) + " while the budget is " + gigabytes(budget) +
+                    " (largest stage: " + plan.largestStage(job.device)->name + ")." + advice(job));
+        }
+        return {};
+    }
+
+    std::string advice(const GenerationRequest& job) const {
+        return std::string(" Use ") + (job.vaeTiling ? "" : "tiled decoding, ") +
+               "a smaller size or fewer frames, or raise the budget.";
+    }
+
+    Error outOfMemory(const MemoryPlan& plan, const GenerationRequest& job) const {
+        const auto* stage = plan.largestStage(job.device);
+        return makeError(ErrorCode::OutOfMemory,
+                         std::string(job.device == DeviceKind::Cuda ? "The GPU" : "The machine") +
+                             " ran out of memory; " + stage->name + " was planned with " +
+                             gigabytes(stage->bytes(job.device)) + "." + advice(job));
+    }
+
+    JobSummary run(GenerationRequest& job, const ModelRecord& record, JobObserver& observer,
+                   const std::stop_token& stop) {
+        const bool onCuda = job.device == DeviceKind::Cuda;
+        Device& device = onCuda ? *m_cuda : *m_cpu;
+        at::set_num_threads(job.threads);
+        const auto dtype = job.precision == Precision::BFloat16 ? at::kBFloat16 : at::kFloat;
+        const at::Device place = device.torchDevice();
+        if (!m_model || !m_model->serves(record, place, dtype)) {
+            m_model.reset();
+            releaseCaches();
+            m_model.emplace(record, place, dtype);
+        }
+        device.resetPeak();
+        BlockPacer pacer(device);
+        GenerationOptions options;
+        options.pace = [&pacer] { pacer.blockQueued(); };
+        options.releaseMemory = [&device] { device.emptyCache(); };
+        const auto times = generateVideo(*m_model, job, options, observer, stop);
+        JobSummary summary;
+        summary.loadSeconds = times.loadSeconds;
+        summary.textSeconds = times.textSeconds;
+        summary.denoiseSeconds = times.denoiseSeconds;
+        summary.decodeSeconds = times.decodeSeconds;
+        summary.stepSeconds = times.stepSeconds;
+        summary.peakBytes = device.memory().peakBytes;
+        releaseCaches();
+        return summary;
+    }
+
+    void releaseCaches() {
+        m_cpu->emptyCache();
+        if (m_cuda && !m_broken)
+            m_cuda->emptyCache();
+    }
+
+    /// False after an error that only a new process can cure.
+    bool cudaAnswers() {
+        try {
+            m_cuda->synchronize();
+            return true;
+        } catch (const std::exception&) {
+            return false;
+        }
+    }
+
+    EngineInfo m_info;
+    std::unique_ptr<Device> m_cpu = makeCpuDevice();
+    std::unique_ptr<Device> m_cuda;
+    std::optional<LoadedModel> m_model;
+    std::atomic<bool> m_broken = false;
+};
+
+} // namespace
+
+std::unique_ptr<Engine> makeEngine() {
+    return std::make_unique<AccelEngine>();
+}
+
+} // namespace canopy::accel

@@ -1,0 +1,218 @@
+#include "accel/pipelines/generate_video.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/CPUAllocator.h>
+
+#include <string>
+
+#include "accel/pipelines/latents_file.h"
+#include "accel/pipelines/numeric_error.h"
+#include "accel/runtime/cancelled.h"
+#include "accel/runtime/job_error.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/formats/prompt_clean.h"
+#include "core/job/memory_plan.h"
+
+namespace canopy::accel {
+
+namespace {
+
+class Stopwatch {
+public:
+    double lap() {
+        const double now = steadySeconds();
+        const double seconds = now - m_start;
+        m_start = now;
+        return seconds;
+    }
+
+private:
+    double m_start = steadySeconds();
+};
+
+at::Tensor encodePrompt(LoadedModel& model, const std::string& prompt, const std::stop_token& stop) {
+    const auto& config = model.record().text;
+    const auto encoded = orThrow(model.tokenizer().encodePrompt(
+        orThrow(cleanPrompt(prompt)), model.record().defaults.textLength, config.eosId, config.padId));
+    if (encoded.truncated) {
+        logWarning("engine", "The prompt is longer than the " +
+                                 std::to_string(model.record().defaults.textLength) +
+                                 " tokens this model reads; its end was left out.");
+    }
+    const std::vector<std::int64_t> ids(encoded.ids.begin(), encoded.ids.end());
+    const std::vector<std::int64_t> mask(encoded.mask.begin(), encoded.mask.end());
+    const auto options = at::TensorOptions(at::kLong);
+    return model.textEncoder(stop).promptEmbeds(at::tensor(ids, options), at::tensor(mask, options), stop);
+}
+
+DenoisePlan planOf(const GenerationRequest& request, int frames, bool firstImage) {
+    auto schedule = scheduleOf(request);
+    if (!firstImage)
+        return synchronousPlan(request.sampler, std::move(schedule), frames);
+    // The first latent frame is finished from the start, at time 0; the others move together around it.
+    DiffusionForcingSetting setting;
+    setting.frames = frames;
+    setting.baseFrames = frames;
+    setting.prefixFrames = 1;
+    return forcingPlan(request.sampler, std::move(schedule), setting, false);
+}
+
+} // namespace
+
+at::Tensor initialNoise(std::uint64_t seed, int channels, int latentFrameCount, int rows, int columns) {
+    return at::randn({1, channels, latentFrameCount, rows, columns}, at::detail::createCPUGenerator(seed),
+                     at::TensorOptions(at::kFloat))
+        .squeeze(0);
+}
+
+FlowSchedule scheduleOf(const GenerationRequest& request) {
+    return request.sampler == Sampler::UniPc ? uniPcSchedule(request.steps, request.shift, request.timeGrid)
+                                             : eulerSchedule(request.steps, request.shift);
+}
+
+GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
+                              const GenerationOptions& options, JobObserver& observer,
+                              const std::stop_token& stop) {
+    GenerationTimes times;
+    Stopwatch watch;
+    const auto& record = model.record();
+    const int channels = record.vae.latentChannels;
+    const int frames = latentFrames(request.frames);
+    const int rows = request.height / 8;
+    const int columns = request.width / 8;
+    const bool keepWhole = keepsWholeModel(record, request);
+
+    at::Tensor latents;
+    if (request.resumeLatentsPath.empty()) {
+        observer.stage("load", 0, 3);
+        model.textEncoder(stop);
+        times.loadSeconds += watch.lap();
+        observer.stage("load", 1, 3);
+
+        observer.stage("text", 0, 1);
+        const bool guided = request.guidance != 1.0;
+        const auto promptEmbeds = encodePrompt(model, request.prompt, stop);
+        const auto negativeEmbeds = guided ? encodePrompt(model, request.negativePrompt, stop) : at::Tensor();
+        if (!keepWhole) {
+            model.dropTextEncoder();
+            if (options.releaseMemory)
+                options.releaseMemory();
+        }
+        times.textSeconds += watch.lap();
+        observer.timing("text", 0, times.textSeconds);
+        observer.stage("text", 1, 1);
+
+        observer.stage("load", 1, 3);
+        const auto& dit = model.transformer(stop);
+        observer.stage("load", 2, 3);
+        model.vae(stop);
+        const bool watched = observer.wants("preview");
+        if (watched)
+            model.previewMap(stop);
+        times.loadSeconds += watch.lap();
+        observer.timing("load", 0, times.loadSeconds);
+        observer.stage("load", 3, 3);
+
+        auto noise = initialNoise(request.seed, channels, frames, rows, columns).to(model.device());
+        const bool firstImage = !request.imagePixelsPath.empty();
+        if (firstImage) {
+            const auto image = readImagePixels(request.imagePixelsPath, request.width, request.height);
+            const auto encoded =
+                model.vae(stop).encode(image.unsqueeze(0).unsqueeze(2), {.stop = stop}); // [1, 16, 1, h, w]
+            noise.narrow(1, 0, 1).copy_(encoded[0]);
+        }
+        Conditioning conditioning;
+        conditioning.prompt = dit.embedText(promptEmbeds);
+        if (guided)
+            conditioning.negative = dit.embedText(negativeEmbeds);
+        conditioning.guidance = request.guidance;
+        // Index 0 is 16 frames a second, 1 any other rate; a model's own record wins for its own rate.
+        conditioning.fpsIndex =
+            request.fps == record.defaults.fps ? record.defaults.fpsIndex : (request.fps == 16 ? 0 : 1);
+
+        const auto plan = planOf(request, frames, firstImage);
+        auto state = startState(plan, noise);
+        DenoiseEvents events;
+        events.pace = options.pace;
+        events.block = [&](int done, int blocks) { observer.block(done, blocks); };
+        if (observer.wants("block_times")) {
+            events.blockSeconds = [&](int layer, double seconds) {
+                observer.timing("block " + std::to_string(layer), state.row, seconds);
+            };
+        }
+        events.wantsClean = [&] { return observer.wants("preview"); };
+        events.clean = [&](int row, const at::Tensor& clean) {
+            const double start = steadySeconds();
+            auto pictures = model.previewMap(stop).render(clean);
+            observer.preview(row + 1, pictures.width, pictures.height, pictures.frames,
+                             std::move(pictures.rgb));
+            observer.timing("preview", row, steadySeconds() - start);
+        };
+        events.rowDone = [&](int row, int rowCount, double seconds) {
+            times.stepSeconds.push_back(seconds);
+            observer.timing("step", row, seconds);
+            observer.stage("denoise", row + 1, rowCount);
+        };
+        observer.stage("denoise", 0, static_cast<int>(plan.rows.size()));
+        denoise(dit, conditioning, plan, state, options.hooks, events, stop);
+        latents = state.latents;
+        times.denoiseSeconds = watch.lap();
+        observer.timing("denoise", 0, times.denoiseSeconds);
+        observer.latents(writeLatents(latents, request));
+        if (!keepWhole)
+            model.dropTransformer();
+    } else {
+        latents =
+            readLatents(request.resumeLatentsPath, {channels, frames, rows, columns}).to(model.device());
+        observer.stage("load", 2, 3);
+        model.vae(stop);
+        times.loadSeconds += watch.lap();
+        observer.stage("load", 3, 3);
+    }
+    if (options.releaseMemory)
+        options.releaseMemory();
+
+    int emitted = 0;
+    const auto decode = [&] {
+        WanVae::DecodeOptions decoding;
+        decoding.stop = stop;
+        decoding.tiling = request.vaeTiling;
+        decoding.onFrames = [&](const at::Tensor& pictures) { // uint8 [n, H, W, 3]
+            const auto bytes = pictures.to(at::kCPU).contiguous();
+            for (std::int64_t i = 0; i < bytes.size(0); ++i) {
+                const auto* data = bytes[i].const_data_ptr<std::uint8_t>();
+                observer.frame(emitted, request.frames, request.width, request.height,
+                               std::vector<std::uint8_t>(data, data + bytes[i].numel()));
+                ++emitted;
+            }
+            observer.stage("decode", latentFrames(emitted), frames);
+        };
+        observer.stage("decode", 0, frames);
+        model.vae(stop).decode(latents.unsqueeze(0), decoding);
+    };
+    bool retry = false;
+    try {
+        decode();
+    } catch (const c10::OutOfMemoryError& e) {
+        if (request.vaeTiling || emitted > 0)
+            throw;
+        retry = true; // leave the handler first: the exception holds references
+    }
+    if (retry) {
+        if (options.releaseMemory)
+            options.releaseMemory();
+        logWarning("engine", "Not enough memory to decode whole frames; decoding in tiles instead.");
+        request.vaeTiling = true;
+        decode();
+    }
+    times.decodeSeconds = watch.lap();
+    observer.timing("decode", 0, times.decodeSeconds);
+    return times;
+}
+
+} // namespace canopy::accel

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <stop_token>
+#include <vector>
+
+#include "accel/pipelines/denoise.h"
+#include "accel/pipelines/loaded_model.h"
+#include "accel/runtime/job_observer.h"
+#include "core/job/generation_request.h"
+
+namespace canopy::accel {
+
+struct GenerationTimes {
+    double loadSeconds = 0;
+    double textSeconds = 0;
+    double denoiseSeconds = 0;
+    double decodeSeconds = 0;
+    std::vector<double> stepSeconds;
+};
+
+struct GenerationOptions {
+    DenoiseHooks hooks;
+    std::function<void()> pace;          ///< after each block; see DenoiseEvents
+    std::function<void()> releaseMemory; ///< returns cached memory between stages; may be empty
+};
+
+/// Prompt to frames: text encoder, sampling, autoencoder. `request` is resolved (no field at "auto" or zero).
+/// When decoding runs out of memory it is tried once more in tiles and request.vaeTiling is set, so that the
+/// stored settings say what was done. Throws JobError, NumericError, Cancelled and LibTorch's errors.
+GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
+                              const GenerationOptions& options, JobObserver& observer,
+                              const std::stop_token& stop);
+
+/// Noise of scheme "torch-cpu-1": at::randn of the whole clip from a CPU generator. [16, F, h, w].
+at::Tensor initialNoise(std::uint64_t seed, int channels, int latentFrameCount, int rows, int columns);
+
+/// The time grid a request asks for.
+FlowSchedule scheduleOf(const GenerationRequest& request);
+
+} // namespace canopy::accel

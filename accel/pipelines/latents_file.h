@@ -1,0 +1,22 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "core/job/generation_request.h"
+
+namespace canopy::accel {
+
+/// Final latents [16, F, h, w] float32 as a safetensors file with the request in its metadata.
+std::vector<std::uint8_t> writeLatents(const at::Tensor& latents, const GenerationRequest& request);
+
+/// Reads latents of exactly this shape. Throws JobError.
+at::Tensor readLatents(const std::filesystem::path& path, at::IntArrayRef shape);
+
+/// The client's decoded first image: "image", uint8 [H, W, 3], as float [3, H, W] in -1..1. Throws JobError.
+at::Tensor readImagePixels(const std::filesystem::path& path, int width, int height);
+
+} // namespace canopy::accel
