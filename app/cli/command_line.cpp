@@ -1,0 +1,165 @@
+#include "app/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <cstdio>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "app/cli/commands.h"
+#include "app/cli/exit_code.h"
+#include "core/job/settings_schema.h"
+
+namespace canopy::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done; 1 the engine could not finish; 2 wrong command line; 3 these "
+    "settings cannot start; 4 a file cannot be read or written; 5 not enough memory; "
+    "6 the engine ended or cannot be started; 7 not in this build; 130 cancelled.";
+
+/// "832x480" into width and height.
+bool parseSize(const std::string& text, int& width, int& height) {
+    const char* end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, width);
+    if (first.ec != std::errc() || first.ptr == end || (*first.ptr != 'x' && *first.ptr != 'X')) {
+        return false;
+    }
+    const auto second = std::from_chars(first.ptr + 1, end, height);
+    return second.ec == std::errc() && second.ptr == end && width > 0 && height > 0;
+}
+
+/// The settings table's own words, so that window and command line explain a setting alike.
+std::string helpOf(std::string_view key) {
+    const SettingInfo* info = findSetting(key);
+    return info != nullptr ? std::string(info->help) : std::string();
+}
+
+void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
+    CLI::App* c = app.add_subcommand("generate", "Make a clip from a sentence");
+    GenerationRequest& r = o.request;
+    c->add_option("--prompt", r.prompt, helpOf("prompt"))->required()->type_name("TEXT");
+    c->add_option("--negative", r.negativePrompt, helpOf("negative"))->type_name("TEXT");
+    c->add_option("--model", o.model, "Id as 'models' prints it, or a path. Default: the first that can run.")
+        ->type_name("ID|PATH");
+    c->add_option("--image", r.imagePath, helpOf("image"))->type_name("FILE");
+    c->add_option_function<std::string>(
+         "--size",
+         [&r](const std::string& text) {
+             if (!parseSize(text, r.width, r.height)) {
+                 throw CLI::ValidationError("--size", "'" + text + "' is no size; write it as 832x480");
+             }
+         },
+         "Width and height in pixels, multiples of 16. Default: the model's.")
+        ->type_name("WxH");
+    c->add_option("--frames", r.frames, helpOf("frames") + " One more than a multiple of 4.")
+        ->check(CLI::Range(1, 1 << 20))
+        ->type_name("N");
+    c->add_option("--fps", r.fps, helpOf("fps"))->check(CLI::Range(1, 1000))->type_name("N");
+    c->add_option("--steps", r.steps, helpOf("steps"))->check(CLI::Range(1, 10000))->type_name("N");
+    c->add_option("--guidance", r.guidance, helpOf("guidance"))
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("G");
+    c->add_option("--shift", r.shift, helpOf("shift"))->check(CLI::NonNegativeNumber)->type_name("S");
+    c->add_option_function<std::uint64_t>(
+         "--seed",
+         [&r, &seedGiven](const std::uint64_t& seed) {
+             r.seed = seed;
+             seedGiven = true;
+         },
+         helpOf("seed") + " Default: drawn, and printed.")
+        ->type_name("S");
+    c->add_option_function<std::string>(
+         "--sampler", [&r](const std::string& name) { r.sampler = *samplerFromName(name); },
+         helpOf("sampler"))
+        ->check(CLI::IsMember({"unipc", "euler"}))
+        ->type_name("unipc|euler");
+    c->add_option_function<std::string>(
+         "--precision", [&r](const std::string& name) { r.precision = *precisionFromName(name); },
+         helpOf("precision"))
+        ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
+        ->type_name("auto|fp32|bf16");
+    c->add_option("--threads", r.threads, helpOf("threads"))->check(CLI::Range(0, 1024))->type_name("N");
+    c->add_option_function<std::string>(
+         "--device", [&r](const std::string& name) { r.device = *deviceFromName(name); }, helpOf("device"))
+        ->check(CLI::IsMember({"cpu", "cuda"}))
+        ->type_name("cpu|cuda");
+    c->add_flag("--vae-tiling", r.vaeTiling, helpOf("vae_tiling"));
+    c->add_option("--memory", r.memoryBudgetGb, helpOf("memory"))
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("GB");
+    c->add_flag("--dry-run", o.dryRun,
+                "Print the resolved settings, the memory plan and all problems; make nothing.");
+    c->add_option("--record", o.record, "Also record the session (.canopy) for inspection.")
+        ->type_name("FILE");
+    c->add_option("--frames-dir", o.framesDir, "Also write every frame, lossless, into this folder.")
+        ->type_name("DIR");
+    c->add_option_function<std::string>(
+         "--progress", [&o](const std::string&) { o.jsonProgress = true; },
+         "Print one JSON object per line on standard output instead of words on standard error.")
+        ->check(CLI::IsMember({"jsonl"}))
+        ->type_name("jsonl");
+    c->add_option("--out", o.out, "The clip, an MP4 file. An existing file is not overwritten.")
+        ->type_name("FILE");
+    c->footer(kFooter);
+}
+
+} // namespace
+
+int runCommandLine(int argc, char** argv) {
+    CLI::App app("Canopy makes short video clips from a sentence, on this machine.", "canopy-cli");
+    app.set_version_flag("--version", "canopy-cli " CANOPY_VERSION);
+    app.require_subcommand(1);
+    app.footer(kFooter);
+
+    GenerateOptions generateOptions;
+    bool seedGiven = false;
+    addGenerate(app, generateOptions, seedGiven);
+
+    std::string infoFile;
+    CLI::App* infoCommand = app.add_subcommand("info", "Print how a clip was made");
+    infoCommand->add_option("FILE", infoFile, "A clip made by Canopy")->required();
+
+    bool modelsJson = false;
+    std::string modelFolder;
+    CLI::App* models = app.add_subcommand("models", "List the models, or add a folder of models");
+    models->add_flag("--json", modelsJson, "Print JSON");
+    CLI::App* add = models->add_subcommand("add", "Remember a folder; it is only read, never written to");
+    add->add_option("DIR", modelFolder, "The folder, or a model file")->required();
+    add->add_flag("--json", modelsJson, "Print JSON");
+
+    std::string a;
+    std::string b;
+    bool compareJson = false;
+    CLI::App* compareCommand = app.add_subcommand("compare", "Compare two clips, or two folders of frames");
+    compareCommand->add_option("A", a, "The reference")->required();
+    compareCommand->add_option("B", b, "The other one")->required();
+    compareCommand->add_flag("--json", compareJson, "Print JSON");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? kOk : kUsage;
+    }
+    if (app.got_subcommand("generate")) {
+        if (!generateOptions.dryRun && generateOptions.out.empty()) {
+            std::fputs("--out is missing: name the MP4 file to write, or use --dry-run.\n", stderr);
+            return kUsage;
+        }
+        if (!seedGiven) {
+            generateOptions.request.seed = std::random_device{}();
+        }
+        return generate(std::move(generateOptions));
+    }
+    if (app.got_subcommand(infoCommand)) {
+        return info(infoFile);
+    }
+    if (app.got_subcommand(models)) {
+        return models->got_subcommand(add) ? addModelFolder(modelFolder, modelsJson) : listModels(modelsJson);
+    }
+    return compare(a, b, compareJson);
+}
+
+} // namespace canopy::cli

@@ -1,0 +1,216 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "app/cli/commands.h"
+#include "app/cli/output.h"
+#include "app/cli/progress_printer.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/base/value_codec.h"
+#include "core/formats/model_folders.h"
+#include "core/job/model_value.h"
+#include "core/studio/studio.h"
+
+namespace canopy::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+volatile sig_atomic_t g_interrupts = 0;
+
+/// The first one asks the job to stop; the second one is the default: the process ends, and the worker with
+/// it.
+void onInterrupt(int) {
+    g_interrupts = g_interrupts + 1;
+    if (g_interrupts > 1) {
+        ::_exit(kInterrupted);
+    }
+}
+
+StudioOptions studioOptions(const GenerateOptions& options) {
+    StudioOptions studio;
+    studio.programVersion = CANOPY_VERSION;
+    studio.findModel = [](const GenerationRequest& request) {
+        return findModel(request.modelPath.empty() ? request.modelId : request.modelPath, ModelFolders());
+    };
+    if (const char* worker = std::getenv("CANOPY_WORKER")) {
+        studio.workerProgram = worker;
+    }
+    studio.startWorkerAtOnce = !options.dryRun;
+    studio.onlyReservedJobs = true;
+    studio.recordFile = options.record;
+    return studio;
+}
+
+void printPlan(const StartCheck& check) {
+    for (const auto& [key, value] : toValue(check.request).asMap()) {
+        const std::string text = value.isString() ? value.asString() : toJson(value);
+        if (key != "version" && !text.empty()) {
+            std::printf("%s: %s\n", key.c_str(), printable(text).c_str());
+        }
+    }
+    const DeviceKind device = check.request.device;
+    std::printf("\nMemory plan (predicted), %s\n", std::string(deviceName(device)).c_str());
+    for (const MemoryStage& stage : check.plan.stages) {
+        std::printf("  %-8s %10s\n", stage.name.c_str(), bytesText(stage.bytes(device)).c_str());
+        for (const MemoryItem& item : stage.items) {
+            if (item.device == device && item.bytes > 0) {
+                std::printf("    %-14s %10s\n", std::string(memoryCategoryName(item.category)).c_str(),
+                            bytesText(item.bytes).c_str());
+            }
+        }
+    }
+    std::printf("  peak %s of %s that may be used\n", bytesText(check.plan.peakBytes(device)).c_str(),
+                bytesText(check.budgetBytes).c_str());
+}
+
+int dryRun(const Studio& studio, const GenerationRequest& request, bool json) {
+    const StartCheck check = studio.check(request);
+    if (json) {
+        Value v;
+        v.set("event", "plan").set("request", toValue(check.request)).set("memory_plan", toValue(check.plan));
+        v.set("peak_bytes", check.plan.peakBytes(check.request.device))
+            .set("budget_bytes", check.budgetBytes);
+        v.set("problems", Value::Array(check.problems.begin(), check.problems.end()));
+        std::printf("%s\n", toJson(v).c_str());
+    } else {
+        printPlan(check);
+        std::printf(check.problems.empty() ? "\nNo problems: this can start.\n" : "\nProblems\n");
+        for (const std::string& problem : check.problems) {
+            std::printf("  %s\n", printable(problem).c_str());
+        }
+    }
+    return check.problems.empty() ? kOk : kCannotStart;
+}
+
+/// Waits for the job's end, passing Ctrl+C on as a cancel.
+JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer) {
+    bool cancelled = false;
+    std::uint64_t seen = 0;
+    while (true) {
+        const auto snapshot = studio.waitForChange(seen, 200ms);
+        if (snapshot->sequence != seen) {
+            seen = snapshot->sequence;
+            printer.show(*snapshot);
+        }
+        if (const JobRow* row = snapshot->find(job); row != nullptr && isFinished(row->record.state)) {
+            return row->record;
+        }
+        if (g_interrupts > 0 && !cancelled) {
+            cancelled = true;
+            printer.note("Stopping. Press Ctrl+C again to leave at once.");
+            (void)studio.cancel(job);
+        }
+    }
+}
+
+int tellEnd(const JobRecord& record, bool json) {
+    const bool done = record.state == JobState::Done;
+    if (json) {
+        Value v;
+        v.set("event", "end").set("job", record.id).set("state", jobStateName(record.state));
+        v.set("seed", record.request.seed);
+        if (done) {
+            v.set("file", record.resultFile.string()).set("summary", record.summary);
+        } else {
+            v.set("code", errorCodeName(record.code)).set("message", record.sentence);
+        }
+        std::printf("%s\n", toJson(v).c_str());
+    } else if (done) {
+        std::printf("%s\n", record.resultFile.c_str());
+    } else {
+        std::fprintf(stderr, "%s\n",
+                     record.state == JobState::Cancelled ? "Cancelled." : printable(record.sentence).c_str());
+    }
+    if (!record.latentsFile.empty() && !Studio::hasMedia()) {
+        std::fprintf(stderr, "The latents are in %s\n", record.latentsFile.c_str());
+    }
+    if (done) {
+        return kOk;
+    }
+    return record.state == JobState::Cancelled ? kInterrupted : exitCodeFor(record.code);
+}
+
+} // namespace
+
+int generate(GenerateOptions options) {
+    openLogFiles(stateFolder() / "logs", "canopy-cli", LogLevel::Info);
+    const Result<ModelRecord> model = findModel(options.model, ModelFolders());
+    if (!model) {
+        report(model.error());
+        return kCannotStart;
+    }
+    GenerationRequest& request = options.request;
+    request.modelId = model->id;
+    request.modelPath = options.model == model->id ? model->root.string() : options.model;
+    if (request.modelPath.empty()) {
+        request.modelPath = model->root.string();
+    }
+    if (!request.imagePath.empty()) {
+        request.imagePath = std::filesystem::absolute(request.imagePath).string();
+    }
+    JobTarget target;
+    target.reserved = true;
+    if (!options.out.empty()) {
+        target.file = std::filesystem::absolute(options.out);
+        if (std::error_code ignored; std::filesystem::exists(target.file, ignored)) {
+            return report(
+                makeError(ErrorCode::Io, "The output file exists already and is not overwritten; choose "
+                                         "another name. File: " +
+                                             target.file.string()));
+        }
+    }
+    if (!options.framesDir.empty()) {
+        target.framesDir = std::filesystem::absolute(options.framesDir);
+    } else if (!Studio::hasMedia() && !options.dryRun) {
+        target.framesDir = target.file;
+        target.framesDir.replace_extension(".frames");
+    }
+    if (!Studio::hasMedia() && !options.dryRun) {
+        std::fprintf(
+            stderr,
+            "This canopy-cli was built without video files (FFmpeg): it writes frames (PPM) and latents "
+            "instead of an MP4. Folder: %s\n",
+            target.framesDir.c_str());
+    }
+
+    struct sigaction action {};
+    action.sa_handler = onInterrupt;
+    ::sigaction(SIGINT, &action, nullptr);
+
+    Result<std::unique_ptr<Studio>> studio = Studio::open(studioOptions(options));
+    if (!studio) {
+        return report(studio.error());
+    }
+    if (options.dryRun) {
+        return dryRun(**studio, request, options.jsonProgress);
+    }
+    const Result<JobId> job = (*studio)->generate(request, target);
+    if (!job) {
+        const ExitCode code = report(job.error());
+        return code == kFailed ? kCannotStart : code;
+    }
+    if (options.jsonProgress) {
+        Value v;
+        v.set("event", "queued").set("job", *job).set("seed", request.seed).set("model", model->id);
+        std::printf("%s\n", toJson(v).c_str());
+        std::fflush(stdout);
+    } else {
+        std::fprintf(stderr, "Model %s, seed %llu\n", printable(model->defaults.label).c_str(),
+                     static_cast<unsigned long long>(request.seed));
+    }
+    JobRecord record;
+    {
+        ProgressPrinter printer(*job, options.jsonProgress);
+        record = follow(**studio, *job, printer);
+    }
+    return tellEnd(record, options.jsonProgress);
+}
+
+} // namespace canopy::cli
