@@ -16,6 +16,7 @@
 #include <c10/util/Exception.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
@@ -393,6 +394,33 @@ TEST_CASE("scores that overflow a softmax without row maximum stay right") {
         const at::Tensor taken = (out.out[0][3].to(at::kFloat) - in.v[0][200].to(at::kFloat)).abs();
         CHECK(taken.max().item<double>() < 1e-2);
         checkSums(out.logSumExp, expected.logSumExp, dtype);
+    });
+}
+
+TEST_CASE("keys beside a range or behind the last token do not enter the row maximum") {
+    // All scores far below zero: a padding score of 0, or a neighbour's large one, taken as the maximum would
+    // make every exponential vanish.
+    const Shape s{1, 1, 40, 259, 64};
+    onEverySet([&](KernelSet set, at::ScalarType dtype) {
+        INFO(describe(set, dtype, s));
+        const Inputs in = randomInputs(s, dtype);
+        const at::Tensor direction = at::randn({64}).sign().to(dtype);
+        in.q.copy_(direction + in.q / 8);
+        in.k.copy_(-20 * direction + in.k);
+        in.k.select(1, 4).copy_(20 * direction);
+        in.k.select(1, 130).copy_(20 * direction);
+        ops::AttentionOptions options;
+        options.kernelSet = set;
+        options.ranges = {{0, 20, {{5, 130}}}, {20, 40, {{131, 259}}}};
+        at::Tensor mask = at::zeros({1, 1, s.queries, s.keys}, at::kBool);
+        mask.slice(2, 0, 20).slice(3, 5, 130).fill_(true);
+        mask.slice(2, 20, 40).slice(3, 131, 259).fill_(true);
+        const ops::AttentionOutput out = ops::attentionWithLogSumExp(in.q, in.k, in.v, options);
+        const auto expected = expectedUnder(in, defaultScale(s), mask);
+        REQUIRE(expected.logSumExp.max().item<float>() < -100);
+        // Products of 1280 round by 1e-4, which the exponential passes on: the coarse tolerance for both.
+        checkClose(out.out, expected.out, at::kBFloat16);
+        checkSums(out.logSumExp, expected.logSumExp, at::kBFloat16);
     });
 }
 

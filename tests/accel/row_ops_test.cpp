@@ -4,14 +4,17 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cos.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/isnan.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/sin.h>
 #include <c10/util/Exception.h>
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <limits>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "accel/ops/modulate.h"
@@ -168,6 +171,14 @@ TEST_CASE("a NaN stays in its row, and the bits do not depend on threads") {
         CHECK(at::equal(ops::layerNormModulate(x, row, row, 1e-6, set).nan_to_num(), alone.nan_to_num()));
     });
     at::set_num_threads(threads);
+}
+
+TEST_CASE("a NaN with every payload bit set does not round to zero") {
+    onEverySet([](KernelSet set, at::ScalarType dtype) {
+        const at::Tensor x = at::ones({2, 32}).to(dtype);
+        const at::Tensor gate = at::full({1, 32}, std::int64_t{0x7fffffff}, at::kInt).view(at::kFloat);
+        CHECK(at::isnan(ops::gateAdd(x, x, gate, set)).all().item<bool>());
+    });
 }
 
 TEST_CASE("row ops refuse what does not fit") {

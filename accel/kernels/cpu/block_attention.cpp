@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "accel/kernels/cpu/attention_kernel_set.h"
@@ -46,6 +49,8 @@ const AttentionKernels& kernelsFor(KernelSet set, StorageDtype dtype) {
 }
 
 /// How scratch is laid out: workers' areas, then the packed heads of one group.
+/// A head's values follow its keys: a register block may read up to 7 key rows past a run that ends at the
+/// last token (their scores are not used), which must stay inside.
 struct Layout {
     std::int64_t workerBytes;
     std::int64_t headBytes; ///< of keys, and the same of values

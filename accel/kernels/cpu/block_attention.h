@@ -27,7 +27,8 @@ struct AttentionStrides {
     std::int64_t head = 0;
 };
 
-/// Half-open range of key tokens.
+/// Half-open range of key tokens. With bfloat16 pairs an odd end shares a unit with the token beside it,
+/// whose probability is 0: only an infinity or NaN in that token's v would come through.
 struct KeyRun {
     std::int64_t begin = 0;
     std::int64_t end = 0;
