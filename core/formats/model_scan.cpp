@@ -35,6 +35,10 @@ Error at(const fs::path& path, const Error& error) {
     return makeError(error.code, error.message + ": " + path.string());
 }
 
+std::string withArticle(ModelPart part) {
+    return (part == ModelPart::Vae ? "an " : "a ") + std::string(modelPartName(part));
+}
+
 std::vector<fs::path> sortedEntries(const fs::path& folder, bool folders) {
     std::vector<fs::path> out;
     std::error_code failed;
@@ -195,9 +199,8 @@ Result<FoundPart> componentPart(const fs::path& folder, ModelPart part, int head
         return group.error();
     auto found = PartCatalog::read(*group, headDim);
     if (found && found->tensors.part != part)
-        return makeError(ErrorCode::Mismatch,
-                         "Expected a " + std::string(modelPartName(part)) + " and found a " +
-                             std::string(modelPartName(found->tensors.part)) + ": " + folder.string());
+        return makeError(ErrorCode::Mismatch, "Expected " + withArticle(part) + " and found " +
+                                                  withArticle(found->tensors.part) + ": " + folder.string());
     return found;
 }
 
@@ -547,7 +550,7 @@ Result<ModelRecord> scanModel(const fs::path& path) {
     if (part->tensors.part != ModelPart::Transformer)
         return makeError(
             ErrorCode::Unsupported,
-            "This file holds a " + std::string(modelPartName(part->tensors.part)) +
+            "This file holds " + withArticle(part->tensors.part) +
                 ", not a whole model; name the transformer's file or the folder: " + path.string());
     const FoundPart transformer = *part;
     return scanLoose(clean, transformer, looseName(clean), catalog);

@@ -110,14 +110,14 @@ Result<Checkpoint> openGroup(const WeightGroup& group) {
         return makeError(ErrorCode::InvalidArgument, "No weight file was given");
     if (const auto shard = shardName(group.name); shard && group.files.size() != 1) {
         if (group.files.size() != static_cast<std::size_t>(shard->count))
-            return makeError(
-                ErrorCode::NotFound,
-                "Only " + std::to_string(group.files.size()) + " of " + std::to_string(shard->count) +
-                    " shards are there; download the rest: " + group.files.front().parent_path().string());
+            return makeError(ErrorCode::NotFound,
+                             "Only " + std::to_string(group.files.size()) + " of " +
+                                 std::to_string(shard->count) +
+                                 " shards are there; download the rest: " + group.files.front().string());
     } else if (shard && shard->count != 1) {
-        return makeError(ErrorCode::NotFound, "Only one of " + std::to_string(shard->count) +
-                                                  " shards is there; download the rest: " +
-                                                  group.files.front().parent_path().string());
+        return makeError(ErrorCode::NotFound,
+                         "Only one of " + std::to_string(shard->count) +
+                             " shards is there; download the rest: " + group.files.front().string());
     }
     return Checkpoint::open(group.files);
 }
