@@ -151,7 +151,8 @@ OutputPtr newOutput(const std::string& url) {
 
 /// Copies the pictures of `from` to a new file `to` with the index in front; times start at 0. Tags are
 /// copied.
-Result<void> rewriteFaststart(const std::filesystem::path& from, const std::filesystem::path& to) {
+Result<void> rewriteFaststart(const std::filesystem::path& from, const std::filesystem::path& to,
+                              const std::string* comment = nullptr) {
     std::int64_t firstPts = INT64_MAX; // fragmented files start late by the reordering delay
     for (int pass = 0; pass < 2; ++pass) {
         auto input = Input::open(from, 600);
@@ -184,6 +185,8 @@ Result<void> rewriteFaststart(const std::filesystem::path& from, const std::file
         target->time_base = source->time_base;
         target->avg_frame_rate = source->avg_frame_rate;
         av_dict_copy(&output->metadata, (*input)->context()->metadata, 0);
+        if (comment)
+            av_dict_set(&output->metadata, "comment", comment->c_str(), 0);
         // The muxer reads the file back by this name to move the index to the front.
         int code = avio_open(&output->pb, url.c_str(), AVIO_FLAG_WRITE);
         if (code < 0)
@@ -442,7 +445,7 @@ Result<std::filesystem::path> VideoWriter::finish() {
         ::unlink(temporary.c_str());
         return error;
     };
-    if (auto rewritten = rewriteFaststart(d.part, temporary); !rewritten)
+    if (auto rewritten = rewriteFaststart(d.part, temporary, &d.options.comment); !rewritten)
         return giveUp(rewritten.error());
     if (auto whole = verify(temporary, d.written, &d.options.comment); !whole)
         return giveUp(whole.error());
@@ -452,6 +455,10 @@ Result<std::filesystem::path> VideoWriter::finish() {
     ::unlink(d.part.c_str());
     d.done = true;
     return name;
+}
+
+void VideoWriter::setComment(std::string comment) {
+    m_impl->options.comment = std::move(comment);
 }
 
 void VideoWriter::discard() {

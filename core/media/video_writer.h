@@ -35,6 +35,8 @@ public:
 
     /// Frames in order; ptsNanos is ignored, the times are index / fps.
     Result<void> write(const Frame& frame);
+    /// Replaces the settings text until finish(): what is known only at the end (times) belongs in it too.
+    void setComment(std::string comment);
     /// The name it got.
     Result<std::filesystem::path> finish();
     /// Deletes everything written; for a cancelled job.

@@ -10,15 +10,15 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/client/worker_client.h"
 #include "core/formats/model_config.h"
 #include "core/job/generation_request.h"
+#include "core/job/memory_plan.h"
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/studio/studio_snapshot.h"
 
 namespace canopy {
-
-class WorkerPort;
 
 struct StudioOptions {
     std::filesystem::path dataFolder;  ///< jobs.sqlite3 and clips.sqlite3; empty = canopy::dataFolder()
@@ -28,10 +28,10 @@ struct StudioOptions {
     /// The model of a request (by modelId, else modelPath), found from headers. Called on the conductor
     /// thread.
     std::function<Result<ModelRecord>(const GenerationRequest&)> findModel;
-    /// Makes the way to the worker; the default starts `canopy-worker` beside the executable (core/client).
-    std::function<std::unique_ptr<WorkerPort>()> makeWorker;
-    std::filesystem::path workerProgram; ///< for the default makeWorker; empty = beside the executable
-    bool startWorkerAtOnce = true;       ///< false: at the first job
+    std::filesystem::path workerProgram;        ///< empty = `canopy-worker` beside the executable
+    std::vector<std::string> workerEnvironment; ///< "NAME=value", added to this process's
+    client::SupervisionTimes times;             ///< of the worker; tests scale them
+    bool startWorkerAtOnce = true;              ///< false: at the first job
     /// The command line: runs only jobs reserved by this process and leaves the rest of the queue alone.
     bool onlyReservedJobs = false;
     std::filesystem::path recordFile; ///< session file (.canopy) of this worker connection; empty = none

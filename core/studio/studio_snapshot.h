@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/job/memory_plan.h"
+#include "core/client/client_snapshot.h"
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/protocol/messages.h"
@@ -78,7 +78,8 @@ struct WorkerView {
     std::uint64_t deviceBytes = 0;
     double heartbeatAge = 0; ///< seconds
     ChannelTraffic traffic;
-    /// Newest per name ("text", "step", "block 3"), of the job under way or the last one; only while subscribed.
+    /// Newest per name ("text", "step", "block 3"), of the job under way or the last one; only while
+    /// subscribed.
     std::vector<protocol::Timing> timings;
 };
 
@@ -93,6 +94,8 @@ struct StudioSnapshot {
     std::shared_ptr<const PreviewImage> preview; ///< of `running`, or of the last that ran
     std::uint64_t libraryChanges = 0;            ///< read Studio::clips again when it differs
     WorkerView worker;
+    client::SnapshotPtr
+        client; ///< of the worker connection, for the profiler: timings, traffic, drops; may be null
     std::vector<std::string> notes; ///< told once each by the window: recovered job list, worker deaths ...
 
     const JobRow* find(JobId id) const;

@@ -1,0 +1,230 @@
+#include "core/studio/studio.h"
+
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/job/settings_schema.h"
+#include "core/studio/clip_encoder.h"
+#include "core/studio/conductor.h"
+#include "core/studio/memory_check.h"
+#include "core/studio/read_clip.h"
+
+namespace canopy {
+
+struct Studio::Impl {
+    StudioOptions options;
+    std::unique_ptr<JobStore> jobs;
+    std::unique_ptr<ClipLibrary> clips;
+    std::unique_ptr<Conductor> conductor;
+    std::mutex scanMutex; ///< guards the start of a scan
+    std::jthread scanner; ///< last: it uses the library
+};
+
+Studio::Studio(std::unique_ptr<Impl> impl)
+    : m_impl(std::move(impl)) {}
+
+Studio::~Studio() = default;
+
+bool Studio::hasMedia() {
+    return ClipEncoder::writesVideo();
+}
+
+Result<std::unique_ptr<Studio>> Studio::open(StudioOptions options) {
+    if (options.dataFolder.empty())
+        options.dataFolder = dataFolder();
+    if (options.stateFolder.empty())
+        options.stateFolder = stateFolder();
+    if (options.clipFolder.empty())
+        options.clipFolder = clipFolder();
+    std::error_code ec;
+    std::filesystem::create_directories(options.stateFolder,
+                                        ec); // a failure shows at the first job, in words
+
+    auto impl = std::make_unique<Impl>();
+    JobStoreReport report;
+    auto jobs = JobStore::open(options.dataFolder / "jobs.sqlite3", &report);
+    if (!jobs)
+        return jobs.error();
+    impl->jobs = std::move(*jobs);
+    bool rebuild = false;
+    auto clips = ClipLibrary::open(options.dataFolder / "clips.sqlite3", &rebuild);
+    if (!clips)
+        return clips.error();
+    impl->clips = std::move(*clips);
+
+    std::vector<std::string> notes;
+    std::string pauseReason;
+    if (!report.note.empty())
+        notes.push_back(report.note);
+    if (report.interrupted > 0) {
+        pauseReason = "Canopy was not closed properly and " +
+                      (report.interrupted == 1 ? std::string("a clip was")
+                                               : std::to_string(report.interrupted) + " clips were") +
+                      " interrupted; resume the queue to go on.";
+        notes.push_back(pauseReason);
+    }
+    // What was written when a program died. Only told: it may be another program's that still writes.
+    if (report.interrupted > 0)
+        for (std::filesystem::directory_iterator it(options.clipFolder, ec), end; !ec && it != end;
+             it.increment(ec))
+            if (it->path().extension() == ".part")
+                notes.push_back("An unfinished video was left: " + it->path().string());
+
+    impl->options = std::move(options);
+    impl->conductor = std::make_unique<Conductor>(impl->options, *impl->jobs, *impl->clips, std::move(notes),
+                                                  std::move(pauseReason));
+    std::unique_ptr<Studio> studio(new Studio(std::move(impl)));
+    if (rebuild)
+        studio->rescanLibrary();
+    return studio;
+}
+
+StartCheck Studio::check(const GenerationRequest& request) const {
+    StartCheck check;
+    check.request = request;
+    auto model = m_impl->options.findModel(request);
+    if (!model) {
+        check.problems.push_back(model.error().message);
+        return check;
+    }
+    check.request = withModelDefaults(request, model->defaults);
+    check.problems = checkRequest(check.request, *model);
+    if (!check.problems.empty())
+        return check;
+    check.plan = planMemory(*model, check.request);
+    const std::uint64_t held = m_impl->conductor->workerBytes();
+    check.budgetBytes = memoryBudget(check.request, held);
+    if (auto problem = memoryProblem(check.plan, check.request, held))
+        check.problems.push_back(problem->message);
+    return check;
+}
+
+Result<JobId> Studio::generate(const GenerationRequest& request, const JobTarget& target) {
+    const StartCheck checked = check(request);
+    std::string problems;
+    for (const std::string& problem : checked.problems)
+        problems += (problems.empty() ? "" : "\n") + problem;
+    if (!target.file.empty() && target.file.extension() != ".mp4")
+        problems +=
+            (problems.empty() ? "" : "\n") + ("The clip's name must end in .mp4: " + target.file.string());
+    if (!problems.empty())
+        return makeError(ErrorCode::InvalidArgument, problems);
+    JobTarget wanted = target;
+    wanted.reserved |= m_impl->options.onlyReservedJobs;
+    auto id = m_impl->jobs->append(checked.request, wanted);
+    m_impl->conductor->wake();
+    return id;
+}
+
+Result<void> Studio::cancel(JobId id) {
+    if (m_impl->conductor->cancelRunning(id))
+        return {};
+    auto cancelled = m_impl->jobs->setCancelled(id);
+    // It may have been started between the two looks.
+    if (!cancelled && m_impl->conductor->cancelRunning(id))
+        return {};
+    m_impl->conductor->wake();
+    return cancelled;
+}
+
+Result<void> Studio::retry(JobId id) {
+    auto done = m_impl->jobs->retry(id);
+    m_impl->conductor->wake();
+    return done;
+}
+
+Result<JobId> Studio::duplicate(JobId id) {
+    auto copy = m_impl->jobs->duplicate(id);
+    m_impl->conductor->wake();
+    return copy;
+}
+
+Result<void> Studio::remove(JobId id) {
+    auto done = m_impl->jobs->remove(id);
+    if (done)
+        m_impl->conductor->forgetFiles(id);
+    m_impl->conductor->wake();
+    return done;
+}
+
+Result<int> Studio::clearFinished() {
+    const auto before = m_impl->jobs->all();
+    auto cleared = m_impl->jobs->clearFinished();
+    if (before && cleared)
+        for (const JobRecord& job : *before)
+            if (auto still = m_impl->jobs->find(job.id); still && !*still)
+                m_impl->conductor->forgetFiles(job.id);
+    m_impl->conductor->wake();
+    return cleared;
+}
+
+Result<void> Studio::moveBefore(JobId id, JobId before) {
+    auto done = m_impl->jobs->move(id, before);
+    m_impl->conductor->wake();
+    return done;
+}
+
+Result<void> Studio::pauseQueue() {
+    auto done = m_impl->jobs->setQueuePaused(true);
+    m_impl->conductor->wake();
+    return done;
+}
+
+Result<void> Studio::resumeQueue() {
+    if (auto queued = m_impl->jobs->requeueInterrupted(); !queued)
+        return queued.error();
+    auto done = m_impl->jobs->setQueuePaused(false);
+    m_impl->conductor->queueResumed();
+    return done;
+}
+
+void Studio::restartWorker() {
+    m_impl->conductor->restartWorker();
+}
+
+std::shared_ptr<const StudioSnapshot> Studio::snapshot() const {
+    return m_impl->conductor->snapshot();
+}
+
+std::shared_ptr<const StudioSnapshot> Studio::waitForChange(std::uint64_t seen,
+                                                            std::chrono::milliseconds timeout) const {
+    return m_impl->conductor->waitForChange(seen, timeout);
+}
+
+void Studio::subscribe(std::vector<std::string> topics) {
+    m_impl->conductor->subscribe(std::move(topics));
+}
+
+std::vector<Clip> Studio::clips(std::string_view search, bool starredOnly) const {
+    auto list = m_impl->clips->clips(search, starredOnly);
+    if (list)
+        return std::move(*list);
+    logError("studio", list.error().message);
+    return {};
+}
+
+Result<void> Studio::setStarred(std::int64_t clip, bool starred) {
+    auto done = m_impl->clips->setStarred(clip, starred);
+    m_impl->conductor->wake();
+    return done;
+}
+
+Result<void> Studio::forgetClip(std::int64_t clip) {
+    auto done = m_impl->clips->forget(clip);
+    m_impl->conductor->wake();
+    return done;
+}
+
+void Studio::rescanLibrary() {
+    if (!hasMedia())
+        return;
+    const std::lock_guard lock(m_impl->scanMutex);
+    if (m_impl->scanner.joinable())
+        m_impl->scanner.join(); // one at a time; a scan takes milliseconds a new file
+    m_impl->scanner = std::jthread([impl = m_impl.get()] {
+        if (auto scanned = impl->clips->scan(impl->options.clipFolder, readClip); !scanned)
+            logWarning("studio", scanned.error().message);
+        impl->conductor->wake();
+    });
+}
+
+} // namespace canopy
