@@ -11,7 +11,6 @@
 #include <cmath>
 #include <deque>
 #include <fstream>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -19,10 +18,11 @@
 #include <thread>
 
 #include "core/base/clock.h"
+#include "core/client/blob_inbox.h"
 #include "core/client/client_store.h"
+#include "core/client/open_jobs.h"
 #include "core/client/restart_policy.h"
 #include "core/client/worker_process.h"
-#include "core/protocol/blob_assembler.h"
 #include "core/protocol/channel.h"
 #include "core/protocol/session_file.h"
 
@@ -31,7 +31,6 @@ namespace {
 
 using namespace protocol;
 
-constexpr std::size_t kMaxTimings = 512;
 /// Exit code of a worker that only a fresh process can cure (a sticky GPU error).
 constexpr int kBrokenExitCode = 86;
 
@@ -72,25 +71,10 @@ std::string lastLine(const std::filesystem::path& file) {
     return last;
 }
 
-double median(std::vector<double> values) {
-    if (values.empty()) {
-        return 0;
-    }
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
-
 std::uint64_t newEpoch() {
     std::random_device random;
     // 63 bits: it travels as a signed integer and stays readable in logs.
     return ((std::uint64_t{random()} << 32) | random()) >> 1;
-}
-
-/// Frames of this size and kind keep their credit back until their owner lets go of them. A larger one could
-/// stop the stream for ever, since it alone fills the window.
-bool holdsCredit(const BlobStart& info) {
-    return info.kind == "frame" && info.bytes <= kBlobWindowBytes / 2;
 }
 
 } // namespace
@@ -101,6 +85,7 @@ public:
         : m_options(std::move(options))
         , m_topics(m_options.topics)
         , m_policy(m_options.times.restartWindow, m_options.times.restartLimit)
+        , m_jobs(m_store, [this](JobId id) { closed(id); })
         , m_wakeFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         m_store.change([&](ClientSnapshot& s) { s.worker.restartLimit = m_options.times.restartLimit; });
         m_reader = std::thread([this] { run(); });
@@ -184,14 +169,6 @@ public:
     const ClientStore& store() const { return m_store; }
 
 private:
-    struct OpenJob {
-        JobSubmission submission;
-        JobView view;
-        std::vector<double> unitSeconds; ///< of the current stage
-        bool cancelAsked = false;
-        double cancelDeadline = 0; ///< when an ignored cancel becomes SIGTERM
-    };
-
     enum class Phase : std::uint8_t { Idle, Starting, Running, Ending, Waiting };
     /// Why the process is being ended; Death = it went by itself.
     enum class Purpose : std::uint8_t { Death, Restart, Stop, Quit, Cancel, Refuse };
@@ -201,13 +178,17 @@ private:
         return std::find(s.openJobs.begin(), s.openJobs.end(), job) != s.openJobs.end();
     }
 
+    void closed(JobId id) {
+        const std::lock_guard lock(m_mutex);
+        m_ids.erase(id);
+    }
+
     void wake() {
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto written = ::write(m_wakeFd, &one, sizeof one);
     }
 
     // ---- the reader thread
-    // --------------------------------------------------------------------------------------
 
     void run() {
         while (!m_done) {
@@ -302,23 +283,19 @@ private:
             std::swap(cancels, m_cancels);
         }
         for (JobSubmission& s : submitted) {
-            OpenJob job;
-            job.view.job = s.job;
-            job.view.submittedAt = steadySeconds();
-            job.view.lastProgressAt = job.view.submittedAt;
-            job.submission = std::move(s);
-            m_jobs.push_back(std::move(job));
+            m_jobs.add(std::move(s));
         }
         if (!submitted.empty()) {
             sendWaitingJobs();
-            showJobs();
+            m_jobs.show();
         }
         for (const JobId id : cancels) {
             cancelJob(id);
         }
         if (m_phase == Phase::Idle && !m_jobs.empty()) {
             // Submitted in the moment in which the worker stopped.
-            endAllJobs(makeError(ErrorCode::WorkerLost, "The engine is stopped; start it again and retry."));
+            m_jobs.endAll(
+                makeError(ErrorCode::WorkerLost, "The engine is stopped; start it again and retry."));
         }
     }
 
@@ -326,7 +303,7 @@ private:
         if (m_phase != Phase::Running) {
             return;
         }
-        for (OpenJob& job : m_jobs) {
+        for (OpenJobs::Job& job : m_jobs.all()) {
             if (!job.view.sent) {
                 job.view.sent = true;
                 job.view.lastProgressAt = steadySeconds();
@@ -337,35 +314,31 @@ private:
     }
 
     void cancelJob(JobId id) {
-        const auto it = findJob(id);
-        if (it == m_jobs.end() || it->cancelAsked) {
+        OpenJobs::Job* job = m_jobs.find(id);
+        if (job == nullptr || job->cancelAsked) {
             return;
         }
-        if (!it->view.sent) {
-            JobOutcome outcome;
-            outcome.end = JobEnd::Cancelled;
-            outcome.error = makeError(ErrorCode::Cancelled, "Cancelled before it was started.");
-            endJob(it, std::move(outcome));
+        if (!job->view.sent) {
+            m_jobs.endCancelled(id, "Cancelled before it was started.");
             return;
         }
         const SupervisionTimes& t = m_options.times;
-        it->cancelAsked = true;
-        it->view.cancelling = true;
-        it->cancelDeadline = steadySeconds() + std::clamp(2 * it->view.progress.unitSeconds, t.cancelMinimum,
-                                                          std::max(t.cancelMinimum, t.cancelMaximum));
+        job->cancelAsked = true;
+        job->view.cancelling = true;
+        job->cancelDeadline =
+            steadySeconds() + std::clamp(2 * job->view.progress.unitSeconds, t.cancelMinimum,
+                                         std::max(t.cancelMinimum, t.cancelMaximum));
         send(CancelJob{id});
-        showJobs();
+        m_jobs.show();
     }
 
     // ---- process
-    // ------------------------------------------------------------------------------------------------
 
     void startProcess() {
         m_streamEnded = false;
         m_helloSeen = false;
         m_countedChannel = nullptr;
         m_unreadable.clear();
-        m_assembler = {};
         m_epoch = newEpoch();
         Result<WorkerProcess> process = WorkerProcess::start(
             {m_options.executable, m_options.arguments, m_options.environment, m_options.stderrFile});
@@ -376,6 +349,7 @@ private:
         m_process.emplace(std::move(*process));
         const int socket = m_process->takeSocket();
         m_channel = std::make_shared<Channel>(socket, socket);
+        m_inbox = BlobInbox(m_channel);
         m_phase = Phase::Starting;
         m_phaseSince = steadySeconds();
         setStatus(WorkerStatus::Starting, m_policy.count() > 0 ? m_deathSentence : "");
@@ -446,7 +420,7 @@ private:
             // In the kernel and not to be killed: starting another one would only meet the same driver.
             m_process.reset();
             m_channel.reset();
-            endAllJobs(makeError(ErrorCode::WorkerLost, "Generation stopped: the engine does not end."));
+            m_jobs.endAll(makeError(ErrorCode::WorkerLost, "Generation stopped: the engine does not end."));
             becomeIdle(
                 "The engine's process does not end even when killed: the graphics driver or a disk does not "
                 "answer. Restart the computer.");
@@ -506,7 +480,7 @@ private:
             setStatus(m_jobs.empty() ? WorkerStatus::Ready : WorkerStatus::Busy, "");
             m_nextCheck = m_heartbeatAt + t.heartbeatTimeout + 0.001;
         }
-        for (const OpenJob& job : m_jobs) {
+        for (const OpenJobs::Job& job : m_jobs.all()) {
             if (job.cancelAsked) {
                 if (now >= job.cancelDeadline) {
                     beginEnding(Purpose::Cancel, Rung::Terminated);
@@ -515,18 +489,7 @@ private:
                 m_nextCheck = std::min(m_nextCheck, job.cancelDeadline);
             }
         }
-        if (!m_jobs.empty() && m_jobs.front().view.sent) {
-            OpenJob& job = m_jobs.front();
-            const double limit = std::max(t.stuckMinimum, t.stuckFactor * median(job.unitSeconds));
-            const bool stuck = now - job.view.lastProgressAt > limit;
-            if (stuck != job.view.stuck) {
-                job.view.stuck = stuck;
-                showJobs();
-            }
-            if (!stuck) {
-                m_nextCheck = std::min(m_nextCheck, job.view.lastProgressAt + limit + 0.001);
-            }
-        }
+        m_nextCheck = std::min(m_nextCheck, m_jobs.checkStuck(now, t.stuckMinimum, t.stuckFactor));
     }
 
     void processEnded(int waitStatus) {
@@ -535,7 +498,7 @@ private:
         countTraffic();
         m_process.reset();
         m_channel.reset();
-        m_assembler = {};
+        m_inbox = BlobInbox();
 
         std::string cause = m_unreadable;
         if (cause.empty()) {
@@ -549,23 +512,22 @@ private:
                 cause += ": " + line;
             }
         }
-        const bool hadJob = !m_jobs.empty() && m_jobs.front().view.sent;
-        if (hadJob && !wasStarting) {
-            cause += " " + placeOf(m_jobs.front().view.progress);
+        if (const OpenJobs::Job* job = m_jobs.running(); job != nullptr && !wasStarting) {
+            cause += " " + placeOf(job->view.progress);
         }
 
         switch (purpose) {
         case Purpose::Death:
-            died(cause, hadJob);
+            died(cause);
             break;
         case Purpose::Cancel:
-            endSentJobs(makeError(ErrorCode::WorkerLost,
-                                  "The engine was restarted because another job did not stop."));
+            m_jobs.endSent(makeError(ErrorCode::WorkerLost,
+                                     "The engine was restarted because another job did not stop."));
             m_deathSentence = "The engine was restarted because a cancelled job did not stop.";
             waitToRestart();
             break;
         case Purpose::Restart:
-            endSentJobs(makeError(ErrorCode::WorkerLost, "Generation stopped: the engine was restarted."));
+            m_jobs.endSent(makeError(ErrorCode::WorkerLost, "Generation stopped: the engine was restarted."));
             startProcess();
             break;
         case Purpose::Refuse:
@@ -578,10 +540,8 @@ private:
         }
     }
 
-    void died(const std::string& cause, bool hadJob) {
-        if (hadJob) {
-            ++m_workerDeaths[m_jobs.front().view.job];
-        }
+    void died(const std::string& cause) {
+        m_jobs.countDeath();
         std::string lower = cause;
         lower.front() = 't';
         const Error jobError = makeError(ErrorCode::WorkerLost, "Generation stopped: " + lower + ".");
@@ -590,14 +550,14 @@ private:
         if (again) {
             m_deathSentence += " Restarting (" + std::to_string(m_policy.count()) + "/" +
                                std::to_string(m_policy.limit()) + ").";
-            endSentJobs(jobError);
+            m_jobs.endSent(jobError);
             waitToRestart();
             return;
         }
         m_deathSentence += " It ended " + std::to_string(m_policy.count()) + " times within " +
                            std::to_string(static_cast<int>(m_options.times.restartWindow / 60)) +
                            " minutes and is not started again by itself.";
-        endSentJobs(jobError);
+        m_jobs.endSent(jobError);
         becomeIdle(m_deathSentence);
     }
 
@@ -616,8 +576,8 @@ private:
             const std::lock_guard lock(m_mutex);
             m_acceptsJobs = m_wish == Wish::Start || m_wish == Wish::Restart;
         }
-        endAllJobs(makeError(ErrorCode::WorkerLost,
-                             sentence.empty() ? "Generation stopped: the engine was ended." : sentence));
+        m_jobs.endAll(makeError(ErrorCode::WorkerLost,
+                                sentence.empty() ? "Generation stopped: the engine was ended." : sentence));
         m_store.change([](ClientSnapshot& s) {
             s.worker.pid = 0;
             s.hello.reset();
@@ -651,7 +611,6 @@ private:
     }
 
     // ---- what the worker says
-    // -----------------------------------------------------------------------------------
 
     void readChannel() {
         std::vector<Value> messages;
@@ -743,7 +702,7 @@ private:
         send(Subscribe{topics});
         sendWaitingJobs();
         setStatus(m_jobs.empty() ? WorkerStatus::Ready : WorkerStatus::Busy, "");
-        showJobs();
+        m_jobs.show();
     }
 
     void on(Heartbeat heartbeat) {
@@ -757,121 +716,22 @@ private:
 
     void on(const LogLine& line) { log(line.record); }
 
-    void on(const Progress& progress) {
-        OpenJob* job = known(progress.job);
-        if (job == nullptr) {
-            return;
-        }
-        const Progress before = job->view.progress;
-        job->view.lastProgressAt = steadySeconds();
-        job->view.stuck = false;
-        job->view.progress = progress;
-        if (before.stage != progress.stage) {
-            job->unitSeconds.clear();
-        } else if (progress.unit > before.unit && progress.unitSeconds > 0) {
-            job->unitSeconds.push_back(progress.unitSeconds);
-            if (progress.stage == Stage::Denoise) {
-                job->view.stepSeconds.push_back(progress.unitSeconds);
-            }
-        }
-        showJobs();
-        if (const auto listener = job->submission.listener.lock()) {
-            listener->jobProgress(progress);
-        }
-    }
-
-    void on(Resolved resolved) {
-        OpenJob* job = known(resolved.job);
-        if (job == nullptr) {
-            return;
-        }
-        job->view.request = resolved.request;
-        job->view.memoryPlan = resolved.memoryPlan;
-        showJobs();
-        if (const auto listener = job->submission.listener.lock()) {
-            listener->jobResolved(resolved.job, resolved.request, resolved.memoryPlan);
-        }
-    }
-
-    void on(Timing timing) {
-        OpenJob* job = known(timing.job);
-        if (job == nullptr) {
-            return;
-        }
-        auto& timings = job->view.timings;
-        const auto same = std::find_if(timings.begin(), timings.end(),
-                                       [&](const Timing& t) { return t.name == timing.name; });
-        if (same != timings.end()) {
-            *same = std::move(timing);
-        } else if (timings.size() < kMaxTimings) {
-            timings.push_back(std::move(timing));
-        }
-        showJobs();
-    }
-
     void on(const BlobStart& start) {
-        dropPartialBlob();
-        if (const Result<void> ok = m_assembler.start(start); !ok) {
+        if (const Result<void> ok = m_inbox.start(start); !ok) {
             damagedBlob(ok.error());
         }
     }
 
     void on(const BlobChunk& chunk) {
-        const BlobStart* current = m_assembler.current();
-        const bool later = current != nullptr && holdsCredit(*current);
-        if (!later) {
-            send(BlobCredit{chunk.data.size()});
-        }
-        BlobAssembler::Blob blob;
-        const Result<bool> whole = m_assembler.add(chunk, blob);
-        if (!whole) {
-            damagedBlob(whole.error());
-        } else if (*whole) {
-            deliver(std::move(blob), later);
-        }
-    }
-
-    void deliver(BlobAssembler::Blob blob, bool later) {
-        // The last owner of a frame gives the worker its credit back; the channel may be gone by then.
-        const std::weak_ptr<Channel> channel = m_channel;
-        auto* raw = new ReceivedBlob{std::move(blob.info), std::move(blob.bytes)};
-        const BlobPtr received(raw, [channel, later](const ReceivedBlob* b) {
-            if (later) {
-                if (const auto open = channel.lock()) {
-                    (void)open->send(toValue(ClientMessage(BlobCredit{b->bytes.size()})));
-                }
+        const Result<BlobPtr> blob = m_inbox.add(chunk);
+        if (!blob) {
+            damagedBlob(blob.error());
+        } else if (*blob) {
+            if (const auto recorder = currentRecorder()) {
+                recorder->blob((*blob)->info.kind, (*blob)->info.hash, (*blob)->bytes);
             }
-            delete b;
-        });
-        const BlobStart& info = received->info;
-        if (const auto recorder = currentRecorder()) {
-            recorder->blob(info.kind, info.hash, received->bytes);
+            m_jobs.deliver(*blob);
         }
-        OpenJob* job = known(info.job);
-        if (job == nullptr) {
-            return;
-        }
-        job->view.lastProgressAt = steadySeconds();
-        if (info.kind == "preview") {
-            m_store.setPreview(std::make_shared<const Preview>(
-                Preview{info.job, info.step, info.width, info.height, info.frames, received}));
-            return;
-        }
-        if (const auto listener = job->submission.listener.lock()) {
-            if (info.kind == "frame") {
-                listener->jobFrame(info.job, received);
-            } else if (info.kind == "latents") {
-                listener->jobLatents(info.job, received);
-            }
-        }
-    }
-
-    void dropPartialBlob() {
-        if (const BlobStart* current = m_assembler.current();
-            current != nullptr && holdsCredit(*current) && m_assembler.heldBytes() > 0) {
-            send(BlobCredit{m_assembler.heldBytes()});
-        }
-        m_assembler.abandon();
     }
 
     /// A stream that carries a wrong blob is not to be trusted with the next one.
@@ -880,137 +740,21 @@ private:
         unreadable(error);
     }
 
+    void on(const Progress& progress) { m_jobs.on(progress); }
+    void on(const Resolved& resolved) { m_jobs.on(resolved); }
+    void on(Timing timing) { m_jobs.on(std::move(timing)); }
+
     void on(Finished finished) {
-        const auto it = findJob(finished.job);
-        if (it == m_jobs.end()) {
-            stale();
-            return;
-        }
-        dropPartialBlobOf(finished.job);
-        JobOutcome outcome;
-        outcome.end = JobEnd::Finished;
-        outcome.request = std::move(finished.request);
-        outcome.summary = std::move(finished.summary);
-        endJob(it, std::move(outcome));
+        m_inbox.dropOf(finished.job);
+        m_jobs.on(std::move(finished));
     }
 
     void on(Failed failed) {
-        const auto it = findJob(failed.job);
-        if (it == m_jobs.end()) {
-            stale();
-            return;
-        }
-        dropPartialBlobOf(failed.job);
-        JobOutcome outcome;
-        outcome.end = failed.error.code == ErrorCode::Cancelled ? JobEnd::Cancelled : JobEnd::Failed;
-        outcome.error = std::move(failed.error);
-        outcome.details = std::move(failed.details);
-        endJob(it, std::move(outcome));
-    }
-
-    void dropPartialBlobOf(JobId job) {
-        if (const BlobStart* current = m_assembler.current(); current != nullptr && current->job == job) {
-            dropPartialBlob();
-        }
-    }
-
-    void stale() {
-        m_store.change([](ClientSnapshot& s) { ++s.traffic.staleMessages; });
-    }
-
-    // ---- jobs
-    // ---------------------------------------------------------------------------------------------------
-
-    std::deque<OpenJob>::iterator findJob(JobId id) {
-        return std::find_if(m_jobs.begin(), m_jobs.end(), [&](const OpenJob& j) { return j.view.job == id; });
-    }
-
-    OpenJob* known(JobId id) {
-        const auto it = findJob(id);
-        if (it == m_jobs.end()) {
-            stale();
-            return nullptr;
-        }
-        return &*it;
-    }
-
-    /// Removes the job and tells its listener, last of all that is said of it.
-    void endJob(std::deque<OpenJob>::iterator it, JobOutcome outcome) {
-        OpenJob job = std::move(*it);
-        m_jobs.erase(it);
-        outcome.job = job.view.job;
-        if (const auto deaths = m_workerDeaths.find(outcome.job); deaths != m_workerDeaths.end()) {
-            outcome.workerDeaths = deaths->second;
-            if (outcome.end == JobEnd::Finished) {
-                m_workerDeaths.erase(deaths);
-            }
-        }
-        {
-            const std::lock_guard lock(m_mutex);
-            m_ids.erase(outcome.job);
-        }
-        job.view.cancelling = false;
-        job.view.stuck = false;
-        m_store.change([&](ClientSnapshot& s) {
-            s.lastOutcome = outcome;
-            s.job = job.view;
-        });
-        showJobs();
-        if (m_phase == Phase::Running && m_status != WorkerStatus::NotResponding) {
-            setStatus(m_jobs.empty() ? WorkerStatus::Ready : WorkerStatus::Busy, "");
-        }
-        if (const auto listener = job.submission.listener.lock()) {
-            listener->jobEnded(outcome);
-        }
-    }
-
-    void endInterrupted(std::deque<OpenJob>::iterator it, const Error& error) {
-        JobOutcome outcome;
-        if (it->cancelAsked) {
-            outcome.end = JobEnd::Cancelled;
-            outcome.error = makeError(ErrorCode::Cancelled, "Cancelled.");
-        } else {
-            outcome.end = JobEnd::Interrupted;
-            outcome.error = error;
-        }
-        endJob(it, std::move(outcome));
-    }
-
-    /// Jobs that the worker had; those that wait for a ready worker go on waiting.
-    void endSentJobs(const Error& error) {
-        while (true) {
-            const auto it =
-                std::find_if(m_jobs.begin(), m_jobs.end(), [](const OpenJob& j) { return j.view.sent; });
-            if (it == m_jobs.end()) {
-                return;
-            }
-            endInterrupted(it, error);
-        }
-    }
-
-    void endAllJobs(const Error& error) {
-        while (!m_jobs.empty()) {
-            endInterrupted(m_jobs.begin(), error);
-        }
-    }
-
-    void showJobs() {
-        m_store.change([&](ClientSnapshot& s) {
-            s.openJobs.clear();
-            for (const OpenJob& job : m_jobs) {
-                s.openJobs.push_back(job.view.job);
-            }
-            if (!m_jobs.empty()) {
-                if (s.preview && s.preview->job != m_jobs.front().view.job) {
-                    s.preview.reset();
-                }
-                s.job = m_jobs.front().view;
-            }
-        });
+        m_inbox.dropOf(failed.job);
+        m_jobs.on(std::move(failed));
     }
 
     // ---- sending, recording, counting
-    // ---------------------------------------------------------------------------
 
     void send(const ClientMessage& message) {
         if (!m_channel) {
@@ -1082,9 +826,8 @@ private:
     std::shared_ptr<Channel> m_channel;
     const Channel* m_countedChannel = nullptr;
     std::array<std::uint64_t, 4> m_counted{};
-    BlobAssembler m_assembler;
-    std::deque<OpenJob> m_jobs; ///< in order of submission
-    std::map<JobId, int> m_workerDeaths;
+    BlobInbox m_inbox;
+    OpenJobs m_jobs;
     std::uint64_t m_epoch = 0;
     double m_heartbeatAt = 0;
     WorkerStatus m_status = WorkerStatus::Stopped;

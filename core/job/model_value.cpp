@@ -9,7 +9,6 @@ namespace canopy {
 namespace {
 
 // ---- The fields of each struct, once. visit() serves writing (const) and reading.
-// -------------------------------
 
 template <typename V, typename C>
 void visitDit(V& v, C& c) {

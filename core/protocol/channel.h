@@ -45,7 +45,6 @@ public:
     Channel& operator=(const Channel&) = delete;
 
     // ---- reading, one thread
-    // --------------------------------------------------------------------------------
 
     /// For poll().
     int readDescriptor() const { return m_readFd; }
@@ -54,7 +53,6 @@ public:
     Result<bool> receive(std::vector<Value>& messages);
 
     // ---- writing, any thread
-    // --------------------------------------------------------------------------------
 
     /// Refused when the message is too large; nothing is said when the stream is already broken (the reader
     /// sees that).

@@ -10,7 +10,6 @@ namespace canopy::protocol {
 namespace {
 
 // ---- The fields of each message, once. visit() is used for writing (const message) and for reading.
-// ----------
 
 template <typename M>
 struct Fields;
@@ -167,7 +166,6 @@ struct Fields<Failed> {
 };
 
 // ---- Writing
-// --------------------------------------------------------------------------------------------------
 
 class FieldWriter {
 public:
@@ -190,7 +188,6 @@ private:
 };
 
 // ---- Reading: a missing key keeps the default (older recordings), another type is refused
-// -----------------------
 
 class FieldReader {
 public:
