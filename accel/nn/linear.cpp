@@ -1,7 +1,6 @@
 #include "accel/nn/linear.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
 
 #include "accel/weights/weight_reader.h"
 
@@ -15,8 +14,8 @@ Linear::Linear(WeightReader& weights, std::string_view name, std::int64_t in, st
         bias = weights.take(base + ".bias", {out});
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
-    return at::linear(x, weight, bias);
+at::Tensor Linear::operator()(const at::Tensor& x, ops::Activation activation) const {
+    return ops::linear(x, weight, bias, activation);
 }
 
 Linear fuse(const Linear& a, const Linear& b) {

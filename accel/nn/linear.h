@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "accel/ops/linear.h"
+
 namespace canopy::accel {
 
 class WeightReader;
@@ -19,7 +21,7 @@ struct Linear {
     Linear(WeightReader& weights, std::string_view name, std::int64_t in, std::int64_t out,
            bool withBias = true);
 
-    at::Tensor operator()(const at::Tensor& x) const;
+    at::Tensor operator()(const at::Tensor& x, ops::Activation activation = ops::Activation::None) const;
     std::int64_t outFeatures() const { return weight.size(0); }
 };
 

@@ -123,7 +123,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         if (firstImage) {
             const auto image = readImagePixels(request.imagePixelsPath, request.width, request.height);
             const auto encoded =
-                model.vae(stop).encode(image.unsqueeze(0).unsqueeze(2), {.stop = stop}); // [1, 16, 1, h, w]
+                model.vae(stop).encode(image.unsqueeze(0).unsqueeze(2), {stop, {}, {}}); // [1, 16, 1, h, w]
             noise.narrow(1, 0, 1).copy_(encoded[0]);
         }
         Conditioning conditioning;
@@ -181,7 +181,8 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
     const auto decode = [&] {
         WanVae::DecodeOptions decoding;
         decoding.stop = stop;
-        decoding.tiling = request.vaeTiling;
+        if (request.vaeTiling)
+            decoding.tiling = VaeTiling{};
         decoding.onFrames = [&](const at::Tensor& pictures) { // uint8 [n, H, W, 3]
             const auto bytes = pictures.to(at::kCPU).contiguous();
             for (std::int64_t i = 0; i < bytes.size(0); ++i) {

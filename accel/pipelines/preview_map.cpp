@@ -34,7 +34,7 @@ PreviewMap PreviewMap::fit(const WanVae& vae, const std::stop_token& stop) {
         const auto field = at::rand({1, 3, coarse, coarse}, generator, options) * 2 - 1;
         const auto picture = at::upsample_bilinear2d(field, {pixels, pixels}, false); // [1, 3, H, W] in -1..1
         const auto latents =
-            vae.encode(picture.unsqueeze(2), {.stop = stop}).to(at::kCPU, at::kFloat); // [1, 16, 1, h, w]
+            vae.encode(picture.unsqueeze(2), {stop, {}, {}}).to(at::kCPU); // [1, 16, 1, h, w]
         const std::int64_t channels = latents.size(1);
         cells.push_back(latents.view({channels, kCells * kCells}).t());
         colours.push_back(at::adaptive_avg_pool2d(picture, {kCells, kCells}).view({3, kCells * kCells}).t());

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
@@ -113,7 +112,7 @@ at::Tensor Umt5Encoder::encode(const at::Tensor& ids, const at::Tensor& mask, st
         if (tap)
             tap(name + ".after_attention", x);
         const auto normed = t5Norm(x, block.ffnNorm, m_config.eps);
-        x = x + block.down(at::gelu(block.gate(normed), "tanh") * block.up(normed));
+        x = x + block.down(block.gate(normed, ops::Activation::GeluTanh) * block.up(normed));
         if (tap)
             tap(name, x);
     }

@@ -5,7 +5,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
 #include <ATen/ops/exp.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/sin.h>
@@ -72,7 +71,7 @@ TokenGrid WanDit::grid(const at::Tensor& latents, int firstFrame) const {
 }
 
 at::Tensor WanDit::embedText(const at::Tensor& promptEmbeds) const {
-    return m_text2(at::gelu(m_text1(promptEmbeds.to(dtype())), "tanh"));
+    return m_text2(m_text1(promptEmbeds.to(dtype()), ops::Activation::GeluTanh));
 }
 
 WanDit::State WanDit::embed(const at::Tensor& latents, const at::Tensor& timesteps, const at::Tensor& text,

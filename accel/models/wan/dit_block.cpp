@@ -1,8 +1,6 @@
 #include "accel/models/wan/dit_block.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
 
 #include <string>
 
@@ -90,13 +88,11 @@ void WanDit::Block::forward(int layer, State& state, const ForwardContext& conte
                                    ops::layerNormModulate(x, rows.select(1, 1), rows.select(1, 0), eps),
                                    state.rope, context),
                      rows.select(1, 2));
-    const auto normed = crossNormWeight.defined() ? at::layer_norm(x.to(at::kFloat), {x.size(-1)},
-                                                                   crossNormWeight, crossNormBias, eps)
-                                                        .to(x.scalar_type())
-                                                  : x;
+    const auto normed =
+        crossNormWeight.defined() ? ops::layerNormAffine(x, crossNormWeight, crossNormBias, eps) : x;
     x = x + crossAttention(normed, state.text);
-    const auto inner = ffnIn(ops::layerNormModulate(x, rows.select(1, 4), rows.select(1, 3), eps));
-    x = ops::gateAdd(x, ffnOut(at::gelu(inner, "tanh")), rows.select(1, 5));
+    const auto inner = ffnIn(ops::layerNormModulate(x, rows.select(1, 4), rows.select(1, 3), eps), ops::Activation::GeluTanh);
+    x = ops::gateAdd(x, ffnOut(inner), rows.select(1, 5));
 }
 
 } // namespace canopy::accel

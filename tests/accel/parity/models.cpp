@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "accel/weights/weight_reader.h"
+#include "core/formats/model_config_json.h"
 #include "core/formats/safetensors.h"
 
 namespace canopy::test {
@@ -26,33 +27,15 @@ std::unique_ptr<Model> load(const Config& config, const std::filesystem::path& f
 } // namespace
 
 DitConfig ditConfig(const ParityCase& reference) {
-    const auto c = reference.config();
-    DitConfig d;
-    d.family = c["_class_name"].asString() == "SkyReelsV2Transformer3DModel" ? ModelFamily::SkyReelsDf
-                                                                             : ModelFamily::WanT2v;
-    d.heads = static_cast<int>(c["num_attention_heads"].asInt());
-    d.headDim = static_cast<int>(c["attention_head_dim"].asInt());
-    d.layers = static_cast<int>(c["num_layers"].asInt());
-    d.ffnDim = static_cast<int>(c["ffn_dim"].asInt());
-    d.textDim = static_cast<int>(c["text_dim"].asInt());
-    d.freqDim = static_cast<int>(c["freq_dim"].asInt());
-    d.inChannels = static_cast<int>(c["in_channels"].asInt());
-    d.outChannels = static_cast<int>(c["out_channels"].asInt());
-    d.crossAttentionNorm = c["cross_attn_norm"].asBool();
-    d.fpsEmbedding = c["inject_sample_info"].asBool();
-    return d;
+    const auto config = parseDitConfig(reference.config());
+    REQUIRE_MESSAGE(config.ok(), config.error().message);
+    return *config;
 }
 
 Umt5Config umt5Config(const ParityCase& reference) {
-    const auto c = reference.config();
-    Umt5Config u;
-    u.vocabulary = static_cast<int>(c["vocab_size"].asInt());
-    u.modelDim = static_cast<int>(c["d_model"].asInt());
-    u.headDim = static_cast<int>(c["d_kv"].asInt());
-    u.heads = static_cast<int>(c["num_heads"].asInt());
-    u.ffnDim = static_cast<int>(c["d_ff"].asInt());
-    u.layers = static_cast<int>(c["num_layers"].asInt());
-    return u;
+    const auto config = parseUmt5Config(reference.config());
+    REQUIRE_MESSAGE(config.ok(), config.error().message);
+    return *config;
 }
 
 std::unique_ptr<WanDit> loadDit(const DitConfig& config, const std::filesystem::path& weights) {

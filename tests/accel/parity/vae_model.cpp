@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "accel/weights/weight_reader.h"
+#include "core/formats/model_config_json.h"
 #include "core/formats/safetensors.h"
 
 namespace canopy::test {
@@ -11,21 +12,9 @@ namespace canopy::test {
 using namespace canopy::accel;
 
 VaeConfig vaeConfig(const Value& config) {
-    VaeConfig v;
-    v.baseDim = static_cast<int>(config["base_dim"].asInt());
-    v.latentChannels = static_cast<int>(config["z_dim"].asInt());
-    v.resBlocks = static_cast<int>(config["num_res_blocks"].asInt());
-    v.dimMultipliers.clear();
-    for (const auto& n : config["dim_mult"].asArray())
-        v.dimMultipliers.push_back(static_cast<int>(n.asInt()));
-    v.temporalDownsample.clear();
-    for (const auto& n : config["temperal_downsample"].asArray())
-        v.temporalDownsample.push_back(n.asBool());
-    for (const auto& n : config["latents_mean"].asArray())
-        v.latentsMean.push_back(n.asDouble());
-    for (const auto& n : config["latents_std"].asArray())
-        v.latentsStd.push_back(n.asDouble());
-    return v;
+    const auto parsed = parseVaeConfig(config);
+    REQUIRE_MESSAGE(parsed.ok(), parsed.error().message);
+    return *parsed;
 }
 
 std::unique_ptr<WanVae> loadVae(const VaeConfig& config, const std::filesystem::path& weights,
