@@ -94,12 +94,12 @@ void ClipEncoder::finish(std::string comment) {
 }
 
 void ClipEncoder::abandon(bool keepPart) {
-    {
-        const std::lock_guard lock(m_mutex);
-        m_commands.clear(); // of this job: the next begins only after it
-        m_commands.push_back(Abandon{keepPart});
-    }
+    std::unique_lock lock(m_mutex);
+    m_commands.clear(); // of this job: the next begins only after it
+    m_commands.push_back(Abandon{keepPart});
+    const std::uint64_t mine = ++m_abandonsAsked;
     m_wake.notify_one();
+    m_abandoned.wait(lock, [&] { return m_abandonsDone >= mine; });
 }
 
 void ClipEncoder::push(Command command) {
@@ -156,9 +156,13 @@ void ClipEncoder::work(std::stop_token stop) {
             EncodeReport report{run->job.job, std::move(file), std::move(run->thumbnail)};
             run.reset();
             m_report(std::move(report));
-        } else if (auto* abandon = std::get_if<Abandon>(&command); abandon && run) {
-            run->abandon(abandon->keepPart);
+        } else if (auto* abandon = std::get_if<Abandon>(&command)) {
+            if (run)
+                run->abandon(abandon->keepPart);
             run.reset();
+            const std::lock_guard lock(m_mutex);
+            ++m_abandonsDone;
+            m_abandoned.notify_all();
         }
     }
 }

@@ -38,8 +38,8 @@ struct EncodeReport {
     Thumbnail thumbnail;
 };
 
-/// Frames in, a verified clip out. Calls return at once; `report` is called on the encoder thread. A frame's
-/// bytes are let go when it is written, which paces the worker.
+/// Frames in, a verified clip out. Calls but abandon() return at once; `report` is called on the encoder
+/// thread. A frame's bytes are let go when it is written, which paces the worker.
 class ClipEncoder {
 public:
     explicit ClipEncoder(std::function<void(EncodeReport)> report);
@@ -51,7 +51,8 @@ public:
     void begin(EncodeJob job);
     void frame(client::BlobPtr frame);
     void finish(std::string comment); ///< the settings with what is known now
-    /// Drops what waits; deletes the unfinished file, unless `keepPart`.
+    /// Drops what waits; deletes the unfinished file, unless `keepPart`. Returns when that is done (at most
+    /// one frame's time): after it nothing of the job is left.
     void abandon(bool keepPart);
     /// MP4 or, without media, frames only.
     static bool writesVideo();
@@ -73,6 +74,9 @@ private:
     std::mutex m_mutex;
     std::condition_variable_any m_wake;
     std::deque<Command> m_commands;
+    std::uint64_t m_abandonsAsked = 0;
+    std::uint64_t m_abandonsDone = 0;
+    std::condition_variable m_abandoned;
     std::jthread m_thread; ///< last: it uses all of the above
 };
 

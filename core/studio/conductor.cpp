@@ -455,14 +455,14 @@ void Conductor::settle() {
         return fail(end.error);
     case client::JobEnd::Cancelled:
         m_encoder->abandon(false);
-        told(m_jobs.setCancelled(a.job.id));
         forgetFiles(a.job.id);
+        told(m_jobs.setCancelled(a.job.id));
         break;
     case client::JobEnd::Interrupted:
         m_encoder->abandon(!a.latentsSaved);
         if (a.cancelAsked) {
-            told(m_jobs.setCancelled(a.job.id));
             forgetFiles(a.job.id);
+            told(m_jobs.setCancelled(a.job.id));
         } else if (m_restartAsked) { // the person restarted the worker: the job is not to blame
             told(m_jobs.setInterrupted(a.job.id, end.error));
         } else if (auto state = m_jobs.setWorkerLost(a.job.id, end.error, a.latentsSaved); !state) {
