@@ -42,9 +42,11 @@ CanopyApp::CanopyApp(AppOptions options) {
     window.settingsFile = config / "window.json";
     window.settings = ui::loadUiSettings(window.settingsFile, &window.note);
     window.defaultClipFolder = clipFolder();
-    window.clipFolder = !options.clipFolder.empty()             ? options.clipFolder
-                        : !window.settings.clipFolder.isEmpty() ? window.settings.clipFolder.toStdString()
-                                                                : window.defaultClipFolder;
+    window.clipFolder = options.clipFolder;
+    if (window.clipFolder.empty())
+        window.clipFolder = window.settings.clipFolder.toStdString();
+    if (window.clipFolder.empty())
+        window.clipFolder = window.defaultClipFolder;
     const auto resources = resourceFolder();
     window.licenceFolders = {resources.parent_path() / "packaging" / "licenses", resources / "licenses",
                              resources / "fonts", resources / "icons"};

@@ -26,7 +26,7 @@ void ClipDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
     painter->save();
     const int gap = m_theme.px(8);
     const int textHeight = m_theme.px(20);
-    const QRect cell(option.rect.topLeft(), m_cell - QSize(gap, gap));
+    const QRect cell(option.rect.topLeft() + QPoint(gap, 0), m_cell - QSize(gap, gap));
     const QRect picture(cell.left(), cell.top(), cell.width(), cell.height() - textHeight);
     painter->fillRect(option.rect, m_theme.colour(Role::Panel));
     painter->fillRect(picture, m_theme.colour(Role::Surround));
@@ -126,7 +126,7 @@ LibraryPanel::LibraryPanel(QWidget* parent)
     m_list->setContextMenuPolicy(Qt::CustomContextMenu);
     m_list->viewport()->installEventFilter(this);
     auto* listRow = new QHBoxLayout;
-    dresser::setMargins(listRow, 12, 4, 0, 4, 0);
+    dresser::setMargins(listRow, 4, 4, 0, 4, 0); // each cell begins with its gap of 8
     listRow->addWidget(m_list);
     layout->addLayout(listRow, 1);
 
@@ -174,7 +174,9 @@ QWidget* LibraryPanel::focusTarget() const {
 }
 
 void LibraryPanel::fitCells() {
-    const int available = m_list->viewport()->width() - m_theme.px(2);
+    // The right margin of 12 holds the scroll bar, whether it shows or not, so that cells never change with
+    // it.
+    const int available = m_list->width() - m_theme.px(12);
     const int columns = std::max(1, available / m_theme.px(110));
     const int cellWidth = available / columns;
     const int pictureHeight = (cellWidth - m_theme.px(8)) * 3 / 5;

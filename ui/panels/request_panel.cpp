@@ -117,7 +117,7 @@ void RequestPanel::build() {
 
     auto* extras = new QHBoxLayout;
     dresser::setMargins(extras, 0, 0, 0, 0, 8);
-    m_imageButton = new QPushButton(tr("First image"));
+    m_imageButton = new QPushButton;
     m_imageButton->setObjectName(QStringLiteral("firstImageButton"));
     m_imageButton->setAccessibleName(tr("First image"));
     dresser::setIcon(m_imageButton, QStringLiteral("image"));
@@ -304,9 +304,9 @@ void RequestPanel::buildExpert() {
         {m_sampler, "samplerField", "sampler", tr("Sampler")},
         {m_timeGrid, "timeGridField", "time_grid", tr("Time grid")},
         {m_precision, "precisionField", "precision", tr("Precision")},
-        {m_device, "deviceField", "device", tr("Device")},
         {m_threads, "threadsField", "threads", tr("CPU threads")},
         {m_memory, "memoryField", "memory", tr("Memory budget")},
+        {m_device, "deviceField", "device", tr("Device")},
     };
     int cell = 0;
     for (const auto& entry : entries) {
@@ -431,9 +431,10 @@ void RequestPanel::updateVisibility() {
     const bool wasLoading = std::exchange(m_loading, true);
     m_imageButton->setVisible(takesImage());
     m_imageClear->setVisible(takesImage() && !m_image.isEmpty());
-    m_imageButton->setText(m_image.isEmpty() ? tr("First image")
-                                             : fontMetrics().elidedText(QFileInfo(m_image).fileName(),
-                                                                        Qt::ElideMiddle, width() / 3));
+    m_imageButton->setText(
+        u' ' + (m_image.isEmpty()
+                    ? tr("First image")
+                    : fontMetrics().elidedText(QFileInfo(m_image).fileName(), Qt::ElideMiddle, width() / 3)));
     m_negative->setVisible(m_negativeButton->isChecked());
     m_expertFields->setVisible(m_expert);
     m_deviceBox->setVisible(m_device->count() > 1);

@@ -55,6 +55,7 @@ ViewerPanel::ViewerPanel(QWidget* parent)
     cardLayout->addWidget(m_cardText);
     cardLayout->addLayout(m_cardButtons);
     m_card->hide();
+    m_card->installEventFilter(this);
 
     connect(m_playback, &Playback::frameChanged, this, &ViewerPanel::showFrame);
     connect(m_playback, &Playback::stateChanged, this, &ViewerPanel::showState);
@@ -377,7 +378,7 @@ void ViewerPanel::setPlayIcon() {
 
 void ViewerPanel::showZoom() {
     m_zoomButton->setText(m_view->image().isNull() ? QString()
-                                                   : tr("%1 %").arg(int(std::lround(m_view->zoom() * 100))));
+                                                   : tr(" %1 %").arg(int(std::lround(m_view->zoom() * 100))));
 }
 
 void ViewerPanel::setTheme(const Theme& theme) {
@@ -388,6 +389,8 @@ void ViewerPanel::setTheme(const Theme& theme) {
 }
 
 bool ViewerPanel::eventFilter(QObject* watched, QEvent* event) {
+    if (watched == m_card && event->type() == QEvent::LayoutRequest)
+        placeCard();
     if (watched == m_view) {
         if (event->type() == QEvent::Resize)
             placeCard();
