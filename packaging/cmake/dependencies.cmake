@@ -33,7 +33,7 @@ if(CANOPY_BUILD_ENGINE)
     if(CANOPY_LIBTORCH_FROM_PYTHON AND NOT CANOPY_LIBTORCH_ROOT AND NOT DEFINED ENV{CANOPY_LIBTORCH_ROOT})
         # find_spec: importing torch would take seconds.
         execute_process(
-            COMMAND python3 -c "import importlib.util as u, os\nprint(os.path.dirname(os.path.dirname(u.find_spec('torch').origin)))"
+            COMMAND python3 -c "import importlib.util, os, sys\nspec = importlib.util.find_spec('torch')\nif not spec: sys.exit('no module named torch in ' + sys.executable)\nprint(os.path.dirname(os.path.dirname(spec.origin)))"
             OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_VARIABLE reason RESULT_VARIABLE status)
         if(status)
             message(FATAL_ERROR "python3 finds no PyTorch, whose LibTorch this preset uses. "
