@@ -19,11 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// JSON has no infinity: identical files have no finite PSNR, and say so by "identical".
-Value decibel(double value) {
-    return std::isfinite(value) ? Value(value) : Value();
-}
-
 /// Folders of lossless frames, by name in order: fidelity in RGB by our one implementation.
 int compareFrames(const fs::path& a, const fs::path& b, bool json) {
     const Result<std::vector<fs::path>> filesA = frameFiles(a);
@@ -68,6 +63,11 @@ int compareFrames(const fs::path& a, const fs::path& b, bool json) {
 }
 
 #if CANOPY_HAS_MEDIA
+
+/// JSON has no infinity: identical files have no finite PSNR, and say so by "identical".
+Value decibel(double value) {
+    return std::isfinite(value) ? Value(value) : Value();
+}
 
 int compareVideos(const fs::path& a, const fs::path& b, bool json) {
     const Result<media::FileComparison> result = media::compareFiles(a, b);

@@ -404,14 +404,14 @@ TEST_CASE("an ignored cancel climbs to SIGKILL and ends as cancelled, not as a d
 }
 
 TEST_CASE("three deaths stop the engine; retry starts it again") {
-    Bench bench({"CANOPY_FAULT=point=step,n=2,do=segv,seed=5"});
+    Bench bench({"CANOPY_FAULT=point=step,n=2,do=abort,seed=5"});
     bench.start();
     for (JobId id = 1; id <= 3; ++id) {
         bench.submit(id, request(5));
         const auto outcome = bench.jobs->waitForEnd(id);
         REQUIRE(outcome);
         CHECK(outcome->end == JobEnd::Interrupted);
-        CHECK(outcome->error.message.find("signal 11") != std::string::npos);
+        CHECK(outcome->error.message.find("signal 6") != std::string::npos);
     }
     const SnapshotPtr s = bench.waitFor(WorkerStatus::Stopped);
     CHECK(s->worker.tooManyDeaths);
@@ -553,7 +553,7 @@ TEST_CASE("a silent program is given up after the hello time") {
 TEST_CASE("a flood of previews leaves memory flat and is counted") {
     Bench bench({"CANOPY_FAKE_PREVIEWS=100", "CANOPY_FAKE_BLOCK_MS=0"});
     bench.start();
-    GenerationRequest r = request(5, 20); // 2000 previews of 0.6 MB: 1.2 GB in all
+    GenerationRequest r = request(5, 5); // 500 previews of 0.6 MB: 300 MB in all
     r.width = 320;
     r.height = 320;
     bench.submit(1, r);
@@ -564,7 +564,7 @@ TEST_CASE("a flood of previews leaves memory flat and is counted") {
     CHECK(outcome->end == JobEnd::Finished);
     CHECK(ownResidentBytes() < before + (std::uint64_t{48} << 20));
     const SnapshotPtr s = bench.waitFor([](const ClientSnapshot& c) {
-        return c.traffic.droppedInWorker + c.traffic.previewsReceived >= 2000;
+        return c.traffic.droppedInWorker + c.traffic.previewsReceived >= 500;
     });
     CHECK(s->traffic.droppedInWorker + s->traffic.previewsUnseen > 0);
     CHECK(s->heartbeat->residentBytes < (std::uint64_t{200} << 20));
