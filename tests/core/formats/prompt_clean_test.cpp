@@ -30,7 +30,8 @@ TEST_CASE("prompt: cleaned as the reference pipeline does") {
         {" \t\n ", ""},
         {"a\xC2\xA0\xE3\x80\x80 b", "a b"},
         {"&amp;amp;lt;x", "<x"},
-        {"<b>&amp;amp;amp;lt;", "<b>&amp;lt;"}, // markup: only the two plain passes undo references
+        {"<b>&amp;amp;amp;lt;", "<b>&amp;lt;"},    // markup: only the two plain passes undo references
+        {"<b>\n&amp;amp;amp;lt;", "<b> &amp;lt;"}, // and so in all lines after it
         {"&NTILDE;&ntilde", "\xC3\x91\xC3\xB1"},
         {"&notit;", "\xC2\xACit;"},
         {"&#59;&#x41", ";A"},
