@@ -95,12 +95,21 @@ if(CANOPY_BUILD_CUDA)
         message(FATAL_ERROR "nvcc says ${CMAKE_CUDA_COMPILER_VERSION}; LibTorch 2.11.0 is built with CUDA 13.0. "
             "Set CUDACXX to the nvcc of a CUDA 13 toolkit.")
     endif()
-    find_package(CUDAToolkit 13.0 REQUIRED)
+    # Not find_package(CUDAToolkit): CMake 3.25.1 stops over CUDA 13's missing nvToolsExt. LibTorch's own copy of the
+    # runtime comes first, so that the process holds one.
+    get_filename_component(cuda_root ${CMAKE_CUDA_COMPILER} REALPATH)
+    cmake_path(GET cuda_root PARENT_PATH cuda_root)
+    cmake_path(GET cuda_root PARENT_PATH cuda_root)
+    find_library(CANOPY_CUDART NAMES libcudart.so.13 REQUIRED
+        HINTS ${CANOPY_LIBTORCH_ROOT}/nvidia/cu13/lib ${cuda_root}/lib64 ${cuda_root}/lib)
+    add_library(canopy_cudart SHARED IMPORTED)
+    set_target_properties(canopy_cudart PROPERTIES IMPORTED_LOCATION ${CANOPY_CUDART})
+    target_include_directories(canopy_cudart SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
     foreach(name c10_cuda torch_cuda)
         add_library(torch::${name} SHARED IMPORTED)
         set_target_properties(torch::${name} PROPERTIES IMPORTED_LOCATION ${torch_lib}/lib${name}.so)
     endforeach()
-    target_link_libraries(torch::c10_cuda INTERFACE torch::c10 CUDA::cudart)
+    target_link_libraries(torch::c10_cuda INTERFACE torch::c10 canopy_cudart)
     target_link_libraries(torch::torch_cuda INTERFACE torch::torch_cpu torch::c10_cuda)
 endif()
 
