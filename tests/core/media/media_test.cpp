@@ -15,6 +15,7 @@
 #include <cstring>
 #include <fstream>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "core/base/files.h"
@@ -153,6 +154,14 @@ TEST_CASE("97 frames asked are 97 decoded, each the right one, with exact times 
         CHECK(reader->frameAt(i * 62'500'000LL + 62'000'000) == i);
     }
     CHECK_FALSE(reader->next()->has_value());
+
+    // Other players see the same: the clip starts at 0 and has the index in front.
+    const std::string probe =
+        "test \"$(ffprobe -v error -show_entries stream=start_time,duration,nb_frames -of csv=p=0 " +
+        file.string() + ")\" = 0.000000,6.062500,97";
+    CHECK(std::system(probe.c_str()) == 0);
+    const std::string bytes = *readTextFile(file, 10 << 20);
+    CHECK(bytes.find("moov") < bytes.find("mdat"));
 
     // The picture itself survived: colours are near, so matrix and range are the same both ways.
     const Frame back = *reader->frame(40);
@@ -371,23 +380,35 @@ TEST_CASE("each unusable file has its sentence") {
 TEST_CASE("rotation, odd sizes, ten bits, variable rate and sound beside are read rightly") {
     TempFolder folder;
     const auto path = [&](const char* name) { return (folder / name).string(); };
-    // Left half red, right half blue; turned a quarter clockwise red is on top.
-    const std::string halves = "-f lavfi -i color=red:s=32x32:r=8:d=1 -f lavfi -i color=blue:s=32x32:r=8:d=1 "
-                               "-filter_complex hstack ";
-    ffmpeg(halves + path("flat.mp4"));
-    ffmpeg("-i " + path("flat.mp4") + " -c copy -metadata:s:v rotate=90 " + path("turned.mp4"));
-    auto turned = taken(VideoReader::open(folder / "turned.mp4"));
-    CHECK(turned->info().rotation % 180 == 90);
-    CHECK(turned->info().width == 32);
-    CHECK(turned->info().height == 64);
-    const Frame frame = *turned->frame(0);
-    REQUIRE(frame.height == 64);
-    ffmpeg("-i " + path("turned.mp4") + " -frames:v 1 " + path("turned.png")); // as FFmpeg itself turns it
-    const Frame expected = *readImage(folder / "turned.png");
-    REQUIRE(expected.height == 64);
-    for (const std::size_t at : {std::size_t{(8 * 32 + 16) * 3}, std::size_t{(56 * 32 + 16) * 3}})
-        for (std::size_t c = 0; c < 3; ++c)
-            CHECK(std::abs(int(frame.rgb[at + c]) - int(expected.rgb[at + c])) < 12);
+    // Four corners of four colours, so that every turn and mirror shows.
+    std::string inputs;
+    for (const char* colour : {"red", "blue", "white", "black"})
+        inputs += std::string("-f lavfi -i color=") + colour + ":s=32x16:r=8:d=1 ";
+    ffmpeg(inputs + "-filter_complex \"xstack=inputs=4:layout=0_0|w0_0|0_h0|w0_h0\" " + path("flat.mp4"));
+    std::set<int> rotations;
+    for (const char* degrees : {"90", "180", "270"}) {
+        CAPTURE(degrees);
+        ffmpeg("-i " + path("flat.mp4") + " -c copy -metadata:s:v rotate=" + degrees + " " +
+               path("turned.mp4"));
+        auto turned = taken(VideoReader::open(folder / "turned.mp4"));
+        rotations.insert(turned->info().rotation);
+        const Frame frame = *turned->frame(0);
+        CHECK(frame.width == turned->info().width);
+        CHECK(frame.height == turned->info().height);
+        ffmpeg("-i " + path("turned.mp4") + " -frames:v 1 " +
+               path("turned.png")); // as FFmpeg itself turns it
+        const Frame expected = *readImage(folder / "turned.png");
+        REQUIRE(expected.width == frame.width);
+        REQUIRE(expected.height == frame.height);
+        const int w = frame.width;
+        const int h = frame.height;
+        for (const int at : {(h / 8 * w + w / 8) * 3, (h / 8 * w + w * 7 / 8) * 3,
+                             (h * 7 / 8 * w + w / 8) * 3, (h * 7 / 8 * w + w * 7 / 8) * 3})
+            for (int c = 0; c < 3; ++c)
+                CHECK(std::abs(int(frame.rgb[static_cast<std::size_t>(at + c)]) -
+                               int(expected.rgb[static_cast<std::size_t>(at + c)])) < 12);
+    }
+    CHECK(rotations == std::set<int>{90, 180, 270});
 
     ffmpeg("-f lavfi -i testsrc=s=33x17:r=8:d=1 -f lavfi -i sine=d=1 -pix_fmt yuv444p " + path("odd.mp4"));
     auto odd = taken(VideoReader::open(folder / "odd.mp4"));

@@ -142,6 +142,63 @@ TEST_CASE("names from prompts are safe and never empty") {
     CHECK(outputName("-- a --", 3) == "a-3");
 }
 
+TEST_CASE("a request that cannot run is refused at the press, with all reasons") {
+    Home home;
+    auto studio = home.open();
+    GenerationRequest bad = request();
+    bad.width = 65;
+    bad.height = 64;
+    bad.frames = 10;
+    const auto refused = studio->generate(bad);
+    REQUIRE_FALSE(refused.ok());
+    CHECK(has(refused.error().message, "multiple of 16"));
+    CHECK(has(refused.error().message, "multiple of 4"));
+    GenerationRequest unknown = request();
+    unknown.modelId = "nothing";
+    CHECK(has(studio->generate(unknown).error().message, "is not there"));
+    GenerationRequest huge = request();
+    huge.memoryBudgetGb = 0.05;
+    const auto tooBig = studio->generate(huge);
+    REQUIRE_FALSE(tooBig.ok());
+    CHECK(has(tooBig.error().message, "the limit is 0.05 GB"));
+    CHECK(studio->check(request()).problems.empty());
+    CHECK(studio->check(request()).plan.peakBytes(DeviceKind::Cpu) > 0);
+    CHECK_FALSE(studio->generate(request(), {home.folder / "x.avi", {}, false}).ok());
+    CHECK(studio->snapshot()->jobs.empty());
+}
+
+TEST_CASE("a job that fails does not stop the next") {
+    Home home({"CANOPY_FAULT=point=step,n=2,do=oom,seed=13"});
+    auto studio = home.open();
+    const JobId bad = press(*studio, request(13));
+    const JobId good = press(*studio, request(14));
+    const JobRow failed = waitEnd(*studio, bad);
+    CHECK(failed.record.state == JobState::Failed);
+    CHECK(failed.record.code == ErrorCode::OutOfMemory);
+    CHECK(has(failed.words, "Choose a smaller size"));
+    CHECK(failed.canRetry);
+    CHECK(waitEnd(*studio, good).record.state == JobState::Done);
+    CHECK_FALSE(studio->snapshot()->queuePaused);
+}
+
+TEST_CASE("a job that ends the worker twice is set aside; the others go on") {
+    Home home({"CANOPY_FAULT=point=step,n=2,do=segv,seed=13"});
+    auto studio = home.open();
+    const JobId bad = press(*studio, request(13));
+    const JobRow first = waitEnd(*studio, bad);
+    CHECK(first.record.state == JobState::Interrupted);
+    CHECK(first.record.code == ErrorCode::WorkerLost);
+    CHECK(first.canRetry);
+    const JobId good = press(*studio, request(14));
+    CHECK(waitEnd(*studio, good).record.state == JobState::Done);
+    REQUIRE(studio->resumeQueue()); // queues the interrupted one again
+    const auto s = waitUntil(
+        *studio, [&](const StudioSnapshot& x) { return x.find(bad)->record.state == JobState::Quarantined; });
+    CHECK(has(s->find(bad)->words, "ended the engine twice"));
+    CHECK(waitEnd(*studio, press(*studio, request(15))).record.state == JobState::Done);
+    CHECK_FALSE(s->notes.empty());
+}
+
 #if CANOPY_HAS_MEDIA
 
 TEST_CASE("a press becomes a verified clip, a library row and a done job") {
@@ -251,63 +308,6 @@ TEST_CASE("a running job is cancelled, leaves nothing behind, and the next one i
     CHECK(home.files("clips").empty());
     CHECK(home.latents().empty());
     CHECK(waitEnd(*studio, press(*studio, request(6))).record.state == JobState::Done);
-}
-
-TEST_CASE("a request that cannot run is refused at the press, with all reasons") {
-    Home home;
-    auto studio = home.open();
-    GenerationRequest bad = request();
-    bad.width = 65;
-    bad.height = 64;
-    bad.frames = 10;
-    const auto refused = studio->generate(bad);
-    REQUIRE_FALSE(refused.ok());
-    CHECK(has(refused.error().message, "multiple of 16"));
-    CHECK(has(refused.error().message, "multiple of 4"));
-    GenerationRequest unknown = request();
-    unknown.modelId = "nothing";
-    CHECK(has(studio->generate(unknown).error().message, "is not there"));
-    GenerationRequest huge = request();
-    huge.memoryBudgetGb = 0.05;
-    const auto tooBig = studio->generate(huge);
-    REQUIRE_FALSE(tooBig.ok());
-    CHECK(has(tooBig.error().message, "the limit is 0.05 GB"));
-    CHECK(studio->check(request()).problems.empty());
-    CHECK(studio->check(request()).plan.peakBytes(DeviceKind::Cpu) > 0);
-    CHECK_FALSE(studio->generate(request(), {home.folder / "x.avi", {}, false}).ok());
-    CHECK(studio->snapshot()->jobs.empty());
-}
-
-TEST_CASE("a job that fails does not stop the next") {
-    Home home({"CANOPY_FAULT=point=step,n=2,do=oom,seed=13"});
-    auto studio = home.open();
-    const JobId bad = press(*studio, request(13));
-    const JobId good = press(*studio, request(14));
-    const JobRow failed = waitEnd(*studio, bad);
-    CHECK(failed.record.state == JobState::Failed);
-    CHECK(failed.record.code == ErrorCode::OutOfMemory);
-    CHECK(has(failed.words, "Choose a smaller size"));
-    CHECK(failed.canRetry);
-    CHECK(waitEnd(*studio, good).record.state == JobState::Done);
-    CHECK_FALSE(studio->snapshot()->queuePaused);
-}
-
-TEST_CASE("a job that ends the worker twice is set aside; the others go on") {
-    Home home({"CANOPY_FAULT=point=step,n=2,do=segv,seed=13"});
-    auto studio = home.open();
-    const JobId bad = press(*studio, request(13));
-    const JobRow first = waitEnd(*studio, bad);
-    CHECK(first.record.state == JobState::Interrupted);
-    CHECK(first.record.code == ErrorCode::WorkerLost);
-    CHECK(first.canRetry);
-    const JobId good = press(*studio, request(14));
-    CHECK(waitEnd(*studio, good).record.state == JobState::Done);
-    REQUIRE(studio->resumeQueue()); // queues the interrupted one again
-    const auto s = waitUntil(
-        *studio, [&](const StudioSnapshot& x) { return x.find(bad)->record.state == JobState::Quarantined; });
-    CHECK(has(s->find(bad)->words, "ended the engine twice"));
-    CHECK(waitEnd(*studio, press(*studio, request(15))).record.state == JobState::Done);
-    CHECK_FALSE(s->notes.empty());
 }
 
 TEST_CASE("a worker killed from outside: the job is interrupted, the next succeeds") {
