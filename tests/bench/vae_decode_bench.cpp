@@ -6,7 +6,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
-#include <malloc.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -71,9 +70,6 @@ int main(int argc, char** argv) {
     const int tile = argc > 6 ? std::atoi(argv[6]) : 0;
     const c10::InferenceMode inference;
     at::set_num_threads(argc > 5 ? std::atoi(argv[5]) : 2);
-    // As the worker does: pages that one frame gives back serve the next one.
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, 1 << 30);
 
     const Checkpoint weights = must(Checkpoint::open({folder / "diffusion_pytorch_model.safetensors"}));
     WeightReader reader(weights, WeightReader::Part::Vae, at::kCPU, half ? at::kBFloat16 : at::kFloat, {});
