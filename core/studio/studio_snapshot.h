@@ -57,15 +57,6 @@ struct JobRow {
 enum class WorkerState { NotStarted, Starting, Ready, Busy, NotResponding, Restarting, Stopped };
 std::string_view workerStateName(WorkerState state); ///< "not_started", "starting", "ready" ...
 
-/// Traffic of the channel since this program started; for the profiler overlay.
-struct ChannelTraffic {
-    std::uint64_t bytesIn = 0;
-    std::uint64_t bytesOut = 0;
-    std::uint64_t messagesIn = 0;
-    std::uint64_t messagesOut = 0;
-    std::uint64_t previewsDropped = 0; ///< left out by the worker or replaced before anybody looked
-};
-
 struct WorkerView {
     WorkerState state = WorkerState::NotStarted;
     std::string words; ///< "Ready", "Starting", "Restarting (1/3)", "Stopped: <cause>"
@@ -77,10 +68,6 @@ struct WorkerView {
     std::uint64_t residentBytes = 0;
     std::uint64_t deviceBytes = 0;
     double heartbeatAge = 0; ///< seconds
-    ChannelTraffic traffic;
-    /// Newest per name ("text", "step", "block 3"), of the job under way or the last one; only while
-    /// subscribed.
-    std::vector<protocol::Timing> timings;
 };
 
 /// Everything the window shows, at one moment. Immutable; any thread may keep it.

@@ -7,9 +7,11 @@
 #include <QMouseEvent>
 #include <QOpenGLContext>
 #include <QOpenGLFunctions>
-#include <QOpenGLWidget>
+#include <QOpenGLWindow>
+#include <QPointer>
 #include <QTimer>
 #include <QWheelEvent>
+#include <QWidget>
 
 #include <imgui.h>
 #include <imgui_impl_opengl3.h>
@@ -35,19 +37,16 @@ std::string bytesText(std::uint64_t bytes) {
 }
 
 /// ImGui works in device pixels here: every position and size is multiplied by the device pixel ratio.
-class ImguiWidget : public QOpenGLWidget {
+class ImguiWindow : public QOpenGLWindow {
 public:
-    explicit ImguiWidget(QWidget* viewer)
-        : QOpenGLWidget(viewer) {
+    ImguiWindow() {
         setObjectName(QStringLiteral("profilerOverlay"));
-        setAccessibleName(QObject::tr("Profiler"));
-        setMouseTracking(true);
-        setFocusPolicy(Qt::NoFocus); // keys stay with the viewer
+        setFlag(Qt::WindowDoesNotAcceptFocus); // keys stay with the viewer
         m_timer.setInterval(100);
-        connect(&m_timer, &QTimer::timeout, this, qOverload<>(&QWidget::update));
+        QObject::connect(&m_timer, &QTimer::timeout, this, [this] { update(); });
     }
 
-    ~ImguiWidget() override {
+    ~ImguiWindow() override {
         if (!m_context)
             return;
         makeCurrent();
@@ -61,7 +60,6 @@ public:
     void setTheme(const Theme& theme) {
         m_theme = theme;
         m_builtFor = 0; // fonts and colours are made again with the next frame
-        resize(m_theme.px(400), m_theme.px(440));
     }
 
 protected:
@@ -70,18 +68,6 @@ protected:
         ImGui::SetCurrentContext(m_context);
         ImGui::GetIO().IniFilename = nullptr;
         ImGui_ImplOpenGL3_Init("#version 130");
-        // The context ends before the widget when the window changes screens.
-        connect(context(), &QOpenGLContext::aboutToBeDestroyed, this, [this] {
-            if (!m_context)
-                return;
-            makeCurrent();
-            ImGui::SetCurrentContext(m_context);
-            ImGui_ImplOpenGL3_Shutdown();
-            ImGui::DestroyContext(m_context);
-            m_context = nullptr;
-            m_builtFor = 0;
-            doneCurrent();
-        });
     }
 
     void paintGL() override {
@@ -89,7 +75,7 @@ protected:
         cost.start();
         ImGui::SetCurrentContext(m_context);
         auto& io = ImGui::GetIO();
-        const float ratio = float(devicePixelRatioF());
+        const float ratio = float(devicePixelRatio());
         if (m_builtFor != ratio)
             rebuild(ratio);
         io.DisplaySize = {float(width()) * ratio, float(height()) * ratio};
@@ -105,7 +91,7 @@ protected:
         ImGui::NewFrame();
         draw(ratio);
         ImGui::Render();
-        // QOpenGLWidget has bound its own framebuffer already; nothing here may bind another.
+        // Qt has bound the window's framebuffer already; nothing here may bind another.
         auto* gl = context()->functions();
         const QColor back = m_theme.colour(Role::Panel);
         gl->glClearColor(float(back.redF()), float(back.greenF()), float(back.blueF()), 1);
@@ -115,8 +101,10 @@ protected:
         m_cost = m_cost == 0 ? millis : m_cost * 0.9f + millis * 0.1f;
     }
 
-    void showEvent(QShowEvent*) override { m_timer.start(); }
-    void hideEvent(QHideEvent*) override { m_timer.stop(); }
+    void exposeEvent(QExposeEvent* event) override {
+        QOpenGLWindow::exposeEvent(event);
+        isExposed() ? m_timer.start() : m_timer.stop();
+    }
     void mouseMoveEvent(QMouseEvent* event) override {
         m_mouse = event->position();
         update();
@@ -129,9 +117,12 @@ protected:
         m_pressed = false;
         update();
     }
-    void leaveEvent(QEvent*) override {
-        m_mouse = {-1, -1};
-        update();
+    bool event(QEvent* event) override {
+        if (event->type() == QEvent::Leave) {
+            m_mouse = {-1, -1};
+            update();
+        }
+        return QOpenGLWindow::event(event);
     }
     void wheelEvent(QWheelEvent* event) override {
         m_wheel += float(event->angleDelta().y()) / 120;
@@ -145,7 +136,8 @@ private:
         auto& io = ImGui::GetIO();
         io.Fonts->Clear();
         QFile file(QStringLiteral(":/fonts/JetBrainsMono-Regular.ttf"));
-        const float size = float(m_theme.px(12)) * ratio;
+        // ImGui counts ascent and descent in: 1.32 em of this font.
+        const float size = std::round(float(m_theme.px(12)) * 1.32f * ratio);
         if (file.open(QIODevice::ReadOnly)) {
             m_font = file.readAll();
             ImFontConfig config;
@@ -212,12 +204,14 @@ private:
             ImGui::Text("GPU      now %s", bytesText(worker.deviceBytes).c_str());
         if (m_data.plannedBytes())
             ImGui::Text("Plan     %s predicted", bytesText(m_data.plannedBytes()).c_str());
-        const auto& traffic = worker.traffic;
+        const auto& traffic = m_data.traffic();
         ImGui::Text("Channel  in %s, %llu messages", bytesText(traffic.bytesIn).c_str(),
                     static_cast<unsigned long long>(traffic.messagesIn));
         ImGui::Text("         out %s, %llu messages", bytesText(traffic.bytesOut).c_str(),
                     static_cast<unsigned long long>(traffic.messagesOut));
-        ImGui::Text("Dropped  %llu previews", static_cast<unsigned long long>(traffic.previewsDropped));
+        ImGui::Text("Dropped  %llu previews unseen, %llu left out by the worker",
+                    static_cast<unsigned long long>(traffic.previewsUnseen),
+                    static_cast<unsigned long long>(traffic.droppedInWorker));
         ImGui::Text("Overlay  %.2f ms a frame, 10 frames a second", m_cost);
         ImGui::End();
     }
@@ -243,37 +237,50 @@ public:
     bool isAvailable() const override { return true; }
 
     void setShown(bool shown) override {
-        if (shown && !m_widget) {
-            m_widget = new ImguiWidget(m_viewer); // owned by the viewer
-            m_widget->setTheme(m_theme);
-            m_widget->setData(m_data);
-            m_widget->move(m_theme.px(12), m_theme.px(12));
+        if (shown && !m_container) {
+            m_window = new ImguiWindow;
+            m_window->setTheme(m_theme);
+            m_window->setData(m_data);
+            m_container =
+                QWidget::createWindowContainer(m_window, m_viewer); // owns the window, owned by the viewer
+            m_container->setObjectName(QStringLiteral("profilerContainer"));
+            m_container->setAccessibleName(QObject::tr("Profiler"));
+            m_container->setFocusPolicy(Qt::NoFocus);
+            place();
         }
-        if (m_widget) {
-            m_widget->setVisible(shown);
-            m_widget->raise();
+        if (m_container) {
+            m_container->setVisible(shown);
+            m_container->raise();
         }
     }
 
-    bool isShown() const override { return m_widget && !m_widget->isHidden(); }
+    bool isShown() const override { return m_container && !m_container->isHidden(); }
 
     void setData(const ProfilerData& data) override {
         m_data = data;
-        if (m_widget)
-            m_widget->setData(data);
+        if (m_container)
+            m_window->setData(data);
     }
 
     void setTheme(const Theme& theme) override {
         m_theme = theme;
-        if (m_widget)
-            m_widget->setTheme(theme);
+        if (m_container) {
+            m_window->setTheme(theme);
+            place();
+        }
     }
 
-    QWidget* widget() override { return m_widget; }
+    QImage grab() override { return isShown() ? m_window->grabFramebuffer() : QImage(); }
+    double devicePixelRatio() const override { return m_container ? m_window->devicePixelRatio() : 1; }
 
 private:
+    void place() {
+        m_container->setGeometry(m_theme.px(12), m_theme.px(12), m_theme.px(440), m_theme.px(460));
+    }
+
     QWidget* m_viewer;
-    ImguiWidget* m_widget = nullptr;
+    QPointer<QWidget> m_container;
+    ImguiWindow* m_window = nullptr;
     ProfilerData m_data;
     Theme m_theme;
 };

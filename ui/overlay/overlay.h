@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include <QImage>
 #include <QObject>
 
 #include "ui/overlay/profiler_data.h"
@@ -21,14 +22,18 @@ public:
     virtual bool isShown() const { return false; }
     virtual void setData(const ProfilerData&) {}
     virtual void setTheme(const Theme&) {}
-    virtual QWidget* widget() { return nullptr; }
+    /// What is drawn now, in device pixels; null while hidden.
+    virtual QImage grab() { return {}; }
+    virtual double devicePixelRatio() const { return 1; }
 };
 
 /// Tries to make an OpenGL context in a thread of its own, since drivers take their time; `done` is called in
 /// the GUI thread.
 void probeOpenGl(QObject* receiver, std::function<void(bool works)> done);
 
-/// Dear ImGui in a QOpenGLWidget that is made at the first setShown(true). `viewer` becomes its parent.
+/// Dear ImGui in an OpenGL window of its own, embedded in `viewer` and made at the first setShown(true). A
+/// QOpenGLWidget would have the whole main window composed by OpenGL from then on, which costs more than the
+/// overlay where OpenGL is software.
 std::unique_ptr<Overlay> makeImguiOverlay(QWidget* viewer);
 
 } // namespace canopy::ui

@@ -11,14 +11,20 @@ void ProfilerData::update(const StudioSnapshot& snapshot) {
         m_planned = row->progress->plannedBytes;
         m_peak = row->progress->peakBytes;
     }
-    if (!m_worker.timings.empty() && m_worker.timings.front().job != m_job) {
-        m_job = m_worker.timings.front().job;
+    if (!snapshot.client)
+        return;
+    m_traffic = snapshot.client->traffic;
+    if (!snapshot.client->job)
+        return;
+    const auto& job = *snapshot.client->job;
+    if (job.job != m_job) {
+        m_job = job.job;
         m_lastStep = -1;
         m_steps.clear();
         m_blocks.clear();
     }
     m_stages.clear();
-    for (const auto& timing : m_worker.timings) {
+    for (const auto& timing : job.timings) {
         constexpr std::string_view kBlock = "block ";
         if (timing.name.starts_with(kBlock)) {
             std::size_t index = 0;

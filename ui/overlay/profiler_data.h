@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/client/client_snapshot.h"
 #include "core/studio/studio_snapshot.h"
 
 namespace canopy::ui {
@@ -26,6 +27,7 @@ public:
     const std::vector<float>& blockMillis() const { return m_blocks; } ///< by block, of the last step
     const std::deque<float>& stepMillis() const { return m_steps; }    ///< oldest first
     const WorkerView& worker() const { return m_worker; }
+    const client::Traffic& traffic() const { return m_traffic; }
     std::uint64_t plannedBytes() const { return m_planned; }
     std::uint64_t peakBytes() const { return m_peak; }
 
@@ -36,6 +38,7 @@ private:
     std::vector<float> m_blocks;
     std::deque<float> m_steps;
     WorkerView m_worker;
+    client::Traffic m_traffic;
     std::uint64_t m_planned = 0;
     std::uint64_t m_peak = 0;
 };

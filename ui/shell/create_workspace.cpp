@@ -9,6 +9,7 @@
 #include <QUrl>
 
 #include "core/base/value_codec.h"
+#include "ui/viewer/video_view.h"
 
 namespace canopy::ui {
 namespace {
@@ -170,6 +171,7 @@ void CreateWorkspace::openClip(const QString& file) {
     const int row = m_p.library->model().rowOf(file);
     if (const Clip* clip = m_p.library->model().clip(row))
         title = firstWords(clip->request.prompt);
+    m_p.viewer->view().setHint({});
     m_p.viewer->setHeading(title, {});
     m_p.viewer->showClip(file, true);
     m_p.library->selectFile(file);
@@ -279,6 +281,9 @@ void CreateWorkspace::updateShown() {
     const auto state = row->record.state;
     m_p.viewer->setHeading(QString::fromStdString(row->title),
                            state == JobState::Done ? tr("final") : QString::fromStdString(row->words));
+    m_p.viewer->view().setHint(row->progress ? tr("The first preview comes after the first step.")
+                               : state == JobState::Queued ? tr("This clip is waiting for its turn.")
+                                                           : QString());
     const auto& preview = m_snapshot->preview;
     if (state != JobState::Done && preview && preview->job == m_job)
         m_p.viewer->showPreview(preview, row->record.request);

@@ -22,6 +22,7 @@ NoteBar::NoteBar(QWidget* parent)
     m_text->setWordWrap(true);
     m_text->setTextInteractionFlags(Qt::TextSelectableByMouse);
     m_action->setObjectName(QStringLiteral("noteAction"));
+    m_action->setAccessibleName(tr("Do what the note offers"));
     auto* close = iconButton(QStringLiteral("x-lg"), tr("Dismiss"), QStringLiteral("noteDismiss"));
     layout->addWidget(glyph);
     layout->addWidget(m_text, 1);

@@ -93,6 +93,8 @@ int Theme::metric(const QString& name) const {
 
 QFont Theme::font(TextStyle style) const {
     const auto& type = m_tokens.type[size_t(style)];
+    if (type.size <= 0) // no tokens yet: a widget that was not dressed
+        return {};
     QFont font(m_tokens.family);
     font.setPixelSize(px(type.size));
     font.setWeight(QFont::Weight(type.weight));

@@ -35,6 +35,13 @@ void VideoView::setImage(const QImage& image, const QSize& pictureSize) {
         Q_EMIT zoomChanged();
 }
 
+void VideoView::setHint(const QString& text) {
+    if (m_hint == text)
+        return;
+    m_hint = text;
+    update();
+}
+
 double VideoView::fitZoom() const {
     if (m_image.isNull())
         return 1;
@@ -100,6 +107,14 @@ void VideoView::paintEvent(QPaintEvent* event) {
         // Enlarged beyond 4x the person looks at pixels, so pixels are shown.
         painter.setRenderHint(QPainter::SmoothPixmapTransform, m_fit || zoom() < 4);
         painter.drawImage(target(), m_image);
+    }
+    if (m_image.isNull() && !m_hint.isEmpty()) {
+        painter.setFont(m_theme.font(TextStyle::Body));
+        // The surround of the light theme is darker than its panels: only the strongest text reaches its
+        // contrast there.
+        painter.setPen(m_theme.colour(Role::Text));
+        painter.drawText(rect().adjusted(m_theme.px(24), 0, -m_theme.px(24), 0),
+                         Qt::AlignCenter | Qt::TextWordWrap, m_hint);
     }
     if (m_keyboardFocus) {
         painter.setRenderHint(QPainter::Antialiasing, false);

@@ -16,6 +16,8 @@ public:
 
     /// `pictureSize`: pixels of the clip the image stands for, when the image is a smaller preview of it.
     void setImage(const QImage& image, const QSize& pictureSize = {});
+    /// Said in the middle while there is no picture.
+    void setHint(const QString& text);
     const QImage& image() const { return m_image; }
 
     bool isFit() const { return m_fit; }
@@ -49,6 +51,7 @@ private:
     Theme m_theme;
     QImage m_image;
     QSize m_pictureSize;
+    QString m_hint;
     bool m_fit = true;
     double m_zoom = 1;
     QPointF m_offset; ///< of the centre, logical pixels
