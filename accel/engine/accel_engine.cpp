@@ -200,11 +200,15 @@ private:
             releaseCaches();
             m_model.emplace(record, place, dtype);
         }
-        device.resetPeak();
         BlockPacer pacer(device);
         GenerationOptions options;
         options.pace = [&pacer] { pacer.blockQueued(); };
         options.releaseMemory = [&device] { device.emptyCache(); };
+        options.takePeak = [&device] {
+            const auto peak = device.memory().peakBytes;
+            device.resetPeak();
+            return peak;
+        };
         const auto times = generateVideo(*m_model, job, options, observer, stop);
         JobSummary summary;
         summary.loadSeconds = times.loadSeconds;
@@ -212,7 +216,10 @@ private:
         summary.denoiseSeconds = times.denoiseSeconds;
         summary.decodeSeconds = times.decodeSeconds;
         summary.stepSeconds = times.stepSeconds;
-        summary.peakBytes = device.memory().peakBytes;
+        summary.textPeakBytes = times.textPeakBytes;
+        summary.denoisePeakBytes = times.denoisePeakBytes;
+        summary.decodePeakBytes = times.decodePeakBytes;
+        summary.peakBytes = std::max({times.textPeakBytes, times.denoisePeakBytes, times.decodePeakBytes});
         releaseCaches();
         return summary;
     }

@@ -22,7 +22,8 @@ struct JobSummary {
     double loadSeconds = 0, textSeconds = 0, denoiseSeconds = 0, decodeSeconds = 0;
     std::vector<double> stepSeconds;
     std::uint64_t plannedBytes = 0; ///< peak of the plan on the job's device
-    std::uint64_t peakBytes = 0;    ///< measured
+    std::uint64_t peakBytes = 0;    ///< measured: the largest of the stages
+    std::uint64_t textPeakBytes = 0, denoisePeakBytes = 0, decodePeakBytes = 0; ///< measured by stage
 };
 
 struct EngineInfo {

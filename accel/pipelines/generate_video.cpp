@@ -86,6 +86,8 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
     const int rows = request.height / 8;
     const int columns = request.width / 8;
     const bool keepWhole = keepsWholeModel(record, request);
+    const auto takePeak = [&] { return options.takePeak ? options.takePeak() : std::uint64_t{0}; };
+    takePeak();
 
     at::Tensor latents;
     if (request.resumeLatentsPath.empty()) {
@@ -98,10 +100,12 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         const bool guided = request.guidance != 1.0;
         const auto promptEmbeds = encodePrompt(model, request.prompt, stop);
         const auto negativeEmbeds = guided ? encodePrompt(model, request.negativePrompt, stop) : at::Tensor();
+        times.textPeakBytes = takePeak();
         if (!keepWhole) {
             model.dropTextEncoder();
             if (options.releaseMemory)
                 options.releaseMemory();
+            takePeak();
         }
         times.textSeconds += watch.lap();
         observer.timing("text", 0, times.textSeconds);
@@ -163,6 +167,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         latents = state.latents;
         times.denoiseSeconds = watch.lap();
         observer.timing("denoise", 0, times.denoiseSeconds);
+        times.denoisePeakBytes = takePeak();
         observer.latents(writeLatents(latents, request));
         if (!keepWhole)
             model.dropTransformer();
@@ -177,6 +182,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
     if (options.releaseMemory)
         options.releaseMemory();
 
+    takePeak();
     int emitted = 0;
     const auto decode = [&] {
         WanVae::DecodeOptions decoding;
@@ -212,6 +218,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         decode();
     }
     times.decodeSeconds = watch.lap();
+    times.decodePeakBytes = takePeak();
     observer.timing("decode", 0, times.decodeSeconds);
     return times;
 }

@@ -16,12 +16,16 @@ struct GenerationTimes {
     double denoiseSeconds = 0;
     double decodeSeconds = 0;
     std::vector<double> stepSeconds;
+    std::uint64_t textPeakBytes = 0; ///< measured while text was encoded; 0 when it was not
+    std::uint64_t denoisePeakBytes = 0;
+    std::uint64_t decodePeakBytes = 0;
 };
 
 struct GenerationOptions {
     DenoiseHooks hooks;
     std::function<void()> pace;          ///< after each block; see DenoiseEvents
     std::function<void()> releaseMemory; ///< returns cached memory between stages; may be empty
+    std::function<std::uint64_t()> takePeak; ///< peak bytes since the last call; may be empty
 };
 
 /// Prompt to frames: text encoder, sampling, autoencoder. `request` is resolved (no field at "auto" or zero).

@@ -49,7 +49,8 @@ StudioOptions studioOptions(const GenerateOptions& options) {
 }
 
 void printPlan(const StartCheck& check) {
-    for (const auto& [key, value] : toValue(check.request).asMap()) {
+    const Value request = toValue(check.request); // outlives the loop over its members
+    for (const auto& [key, value] : request.asMap()) {
         const std::string text = value.isString() ? value.asString() : toJson(value);
         if (key != "version" && !text.empty()) {
             std::printf("%s: %s\n", key.c_str(), printable(text).c_str());

@@ -181,7 +181,7 @@ Channel::Frame Channel::takeFrame() {
     PendingBlob& blob = m_blobs.front();
     if (!blob.started) {
         blob.started = true;
-        return std::move(*encodeFrame(toValue(WorkerMessage(blob.info))));
+        return encodeFrame(toValue(WorkerMessage(blob.info))).value();
     }
     const std::size_t size = std::min<std::size_t>(kBlobChunkBytes, blob.content.size() - blob.sent);
     const auto first = blob.content.begin() + static_cast<std::ptrdiff_t>(blob.sent);
@@ -193,7 +193,7 @@ Channel::Frame Channel::takeFrame() {
     if (blob.sent == blob.content.size()) {
         m_blobs.pop_front();
     }
-    return std::move(*encodeFrame(toValue(WorkerMessage(std::move(chunk)))));
+    return encodeFrame(toValue(WorkerMessage(std::move(chunk)))).value();
 }
 
 void Channel::writeLoop() {

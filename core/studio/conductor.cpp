@@ -30,6 +30,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxNotes = 100;
 constexpr double kPublishSeconds = 1.0 / 30; ///< the window polls no faster
+constexpr double kFinishSeconds = 30;        ///< how long closing waits for the file of a finished job
 constexpr double kOtherProgramSeconds = 0.5; ///< how often another program's end is looked for
 
 std::uint64_t planPeak(const Value& plan, DeviceKind device) {
@@ -151,6 +152,13 @@ Conductor::~Conductor() {
     m_thread.join();
     m_watcher.request_stop();
     m_watcher.join();
+    // A clip whose frames are all there is finished, not thrown away: it takes a moment.
+    const double deadline = steadySeconds() + kFinishSeconds;
+    while (m_active && m_active->finishing && steadySeconds() < deadline) {
+        for (StudioEvent& event : m_inbox->wait(milliseconds(100)))
+            take(std::move(event));
+        settle();
+    }
     m_client.reset(); // ends the worker
     if (m_recorder)
         if (auto finished = m_recorder->finish(); !finished)
@@ -173,7 +181,7 @@ Conductor::~Conductor() {
 
 void Conductor::run(std::stop_token stop) {
     while (!stop.stop_requested()) {
-        if (!m_active)
+        if (!m_active && !m_held)
             startNext();
         publish();
         // Another program's changes are noticed by looking; everything here wakes the inbox.

@@ -77,7 +77,8 @@ public:
     bool cancelRunning(JobId job);
     void restartWorker();
     void subscribe(std::vector<std::string> topics);
-    void queueResumed(); ///< the person resumed: forget why it stood still
+    void holdQueue() { m_held = true; } ///< starts nothing more
+    void queueResumed();                ///< the person resumed: forget why it stood still
     std::uint64_t workerBytes() const;
     void forgetFiles(JobId job); ///< latents and first image of a job that leaves the list
 
@@ -144,6 +145,7 @@ private:
     std::atomic<bool> m_dirty = true; ///< the snapshot must be made anew
     std::atomic<bool> m_workerStarted = false;
     std::atomic<bool> m_restartAsked = false;
+    std::atomic<bool> m_held = false;
 
     mutable std::mutex m_mutex; ///< guards the rest
     mutable std::condition_variable m_changed;

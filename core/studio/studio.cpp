@@ -22,7 +22,19 @@ struct Studio::Impl {
 Studio::Studio(std::unique_ptr<Impl> impl)
     : m_impl(std::move(impl)) {}
 
-Studio::~Studio() = default;
+Studio::~Studio() {
+    if (!m_impl->options.onlyReservedJobs)
+        return;
+    // Nobody waits any more for what the command line had asked for: it must not run in the window later.
+    m_impl->conductor->holdQueue();
+    const auto jobs = m_impl->jobs->all();
+    if (!jobs)
+        return;
+    for (const JobRecord& job : *jobs)
+        if (job.state == JobState::Queued && job.target.reserved && job.owner == currentProcess())
+            if (auto cancelled = m_impl->jobs->setCancelled(job.id); !cancelled)
+                logWarning("studio", cancelled.error().message);
+}
 
 bool Studio::hasMedia() {
     return ClipEncoder::writesVideo();

@@ -73,6 +73,8 @@ if(CANOPY_BUILD_ENGINE)
     target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
     # libtorch_cpu's own CUDA needs (cudart, cupti) are found by its RPATH; the linker need not resolve them.
     target_link_options(torch::torch_cpu INTERFACE -Wl,--unresolved-symbols=ignore-in-shared-libs)
+    # LibTorch uses the shared libstdc++: a compiler that links its own in statically would bring a second one.
+    target_link_libraries(torch::torch_cpu INTERFACE -l:libstdc++.so.6)
     set_property(TARGET torch::torch_cpu APPEND PROPERTY INTERFACE_COMPILE_OPTIONS
         $<$<COMPILE_LANGUAGE:CXX>:-Wno-unused-parameter>)
     set(CMAKE_BUILD_RPATH ${torch_lib})

@@ -240,6 +240,12 @@ TEST_CASE("tiles cover everything and their weights sum to one") {
                     CHECK(weights[0].item<float>() == 0);
                 if (span.start + span.length < extent)
                     CHECK(weights[-1].item<float>() == 0);
+                // No step higher than a straight ramp over half an overlap.
+                if (span.length > 1) {
+                    const auto steps = weights.narrow(0, 1, span.length * scale - 1) -
+                                       weights.narrow(0, 0, span.length * scale - 1);
+                    CHECK(steps.abs().max().item<double>() <= 1.0 / static_cast<double>(2 * scale) + 1e-6);
+                }
                 sum.narrow(0, span.start * scale, span.length * scale).add_(weights);
             }
             CAPTURE(extent);

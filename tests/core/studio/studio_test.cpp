@@ -424,6 +424,20 @@ TEST_CASE("the command line's job runs while the queue is paused and leaves the 
     CHECK_MESSAGE(row.record.state == JobState::Done, row.words);
     CHECK(row.record.resultFile == home.folder / "out" / "mine.mp4");
     CHECK(studio->snapshot()->find(1)->record.state == JobState::Queued);
+
+    // Given up while it waits for a job before it: it does not run in the window later.
+    home.options.workerEnvironment = {"CANOPY_FAKE_BLOCK_MS=30"};
+    studio.reset();
+    studio = home.open();
+    const JobId running = press(*studio, request(3));
+    const JobId waiting = press(*studio, request(4));
+    waitUntil(*studio, [&](const StudioSnapshot& s) { return s.running == running; });
+    studio.reset();
+    home.options.onlyReservedJobs = false;
+    studio = home.open();
+    const auto s = waitUntil(*studio, [&](const StudioSnapshot& x) { return x.find(waiting) != nullptr; });
+    CHECK(s->find(waiting)->record.state == JobState::Cancelled);
+    CHECK(s->find(running)->record.state == JobState::Interrupted);
 }
 
 TEST_CASE("a worker that cannot be started is told, and the job survives") {
