@@ -1,5 +1,6 @@
 #include "accel/cuda/cuda_device.h"
 
+#include <ATen/Context.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDAException.h>
@@ -118,6 +119,7 @@ Result<std::unique_ptr<Device>> makeCudaDevice(int index, const KernelTable& ker
                              "The driver offers card " + std::to_string(index) + ", and LibTorch sees " +
                                  std::to_string(c10::cuda::device_count()) + ". Check CUDA_VISIBLE_DEVICES.");
         }
+        at::globalContext().lazyInitDevice(c10::DeviceType::CUDA); // the allocator answers only after this
         c10::cuda::set_device(card);
         cudaDeviceProp properties;
         C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, index));
