@@ -52,7 +52,7 @@ class Studio {
 public:
     static Result<std::unique_ptr<Studio>> open(StudioOptions options);
     /// Stops a running job (it stays in the list as interrupted; with latents it goes on from them), ends the
-    /// worker.
+    /// worker. With onlyReservedJobs, waiting jobs of this process are cancelled.
     ~Studio();
     Studio(const Studio&) = delete;
     Studio& operator=(const Studio&) = delete;
