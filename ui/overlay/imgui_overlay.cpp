@@ -169,7 +169,7 @@ private:
         ImGui::Begin("Profiler", nullptr,
                      ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove |
                          ImGuiWindowFlags_NoSavedSettings);
-        const float bar = float(m_theme.px(56)) * ratio;
+        const ImVec2 plot(ImGui::GetContentRegionAvail().x, float(m_theme.px(56)) * ratio);
         ImGui::TextUnformatted("Profiler");
         ImGui::SameLine();
         ImGui::TextDisabled("measured; F3 closes");
@@ -181,13 +181,12 @@ private:
         if (!m_data.stepMillis().empty()) {
             const std::vector<float> steps(m_data.stepMillis().begin(), m_data.stepMillis().end());
             ImGui::TextDisabled("Steps, last %d", int(steps.size()));
-            ImGui::PlotHistogram("##steps", steps.data(), int(steps.size()), 0, nullptr, 0, FLT_MAX,
-                                 {-1, bar});
+            ImGui::PlotHistogram("##steps", steps.data(), int(steps.size()), 0, nullptr, 0, FLT_MAX, plot);
         }
         if (!m_data.blockMillis().empty()) {
             ImGui::TextDisabled("Blocks of the last step, ms");
             ImGui::PlotHistogram("##blocks", m_data.blockMillis().data(), int(m_data.blockMillis().size()), 0,
-                                 nullptr, 0, FLT_MAX, {-1, bar});
+                                 nullptr, 0, FLT_MAX, plot);
             float sum = 0, highest = 0;
             for (const float b : m_data.blockMillis()) {
                 sum += b;
@@ -196,6 +195,8 @@ private:
             ImGui::Text("%d blocks, sum %.1f ms, slowest %.1f ms", int(m_data.blockMillis().size()), sum,
                         highest);
         }
+        if (m_data.blockMillis().empty() && !m_data.stepMillis().empty())
+            ImGui::TextDisabled("Block times come with the next job.");
         ImGui::Separator();
         const auto& worker = m_data.worker();
         ImGui::Text("Memory   now %s  peak %s", bytesText(worker.residentBytes).c_str(),

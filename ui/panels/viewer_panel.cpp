@@ -233,6 +233,9 @@ void ViewerPanel::setHeading(const QString& title, const QString& words) {
 }
 
 void ViewerPanel::showCard(const QString& sentence, std::vector<Action> actions, bool isError) {
+    // A button that goes would pass the focus on as by Tab; the picture and its keys are what comes next.
+    if (m_card->isAncestorOf(focusWidget()))
+        m_view->setFocus(Qt::OtherFocusReason);
     m_card->setVisible(!sentence.isEmpty());
     m_cardText->setText(sentence);
     m_cardText->setProperty("look", isError ? "error" : "sentence");

@@ -532,8 +532,8 @@ void MainWindow::closeEvent(QCloseEvent* event) {
 void MainWindow::askBeforeQuit() {
     auto* box =
         new QMessageBox(QMessageBox::NoIcon, tr("Quit Canopy"),
-                        tr("A clip is being made. It stays in the queue and goes on at the next start if you "
-                           "stop now."),
+                        tr("A clip is being made. If you stop now it stays in the list, and you can let it go on "
+                           "at the next start."),
                         QMessageBox::NoButton, this);
     box->setObjectName(QStringLiteral("quitQuestion"));
     box->setAttribute(Qt::WA_DeleteOnClose);
