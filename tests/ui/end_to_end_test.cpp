@@ -4,6 +4,7 @@
 #include <QFile>
 #include <QRandomGenerator>
 
+#include "core/base/value_codec.h"
 #include "core/media/video_reader.h"
 #include "tests/ui/window_driver.h"
 
@@ -70,6 +71,11 @@ private Q_SLOTS:
         QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot()->jobs.size() == 2 && d.lastIs(JobState::Done),
                                  kPatience);
         QVERIFY(d.lastJob()->record.resultFile != first);
+        const auto firstRequest = readClipRequest(first);
+        const auto againRequest = readClipRequest(d.lastJob()->record.resultFile);
+        QVERIFY(firstRequest.ok() && againRequest.ok());
+        QCOMPARE(QString::fromStdString(toJson(toValue(*againRequest))),
+                 QString::fromStdString(toJson(toValue(*firstRequest))));
         QVERIFY(framesOf(d.lastJob()->record.resultFile) == firstFrames);
     }
 

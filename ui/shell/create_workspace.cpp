@@ -211,9 +211,20 @@ void CreateWorkspace::pasteSettings() {
     m_p.request->setRequest(*request);
 }
 
+void CreateWorkspace::showJobs() {
+    if (!m_snapshot)
+        return;
+    StudioSnapshot shown = *m_snapshot;
+    for (auto& job : shown.jobs)
+        if (const auto found = m_clipThumbnails.find(job.record.resultFile);
+            !job.thumbnail && found != m_clipThumbnails.end())
+            job.thumbnail = found->second;
+    m_p.queue->setJobs(shown);
+}
+
 void CreateWorkspace::onSnapshot(const SnapshotPtr& snapshot) {
     m_snapshot = snapshot;
-    m_p.queue->setJobs(*snapshot);
+    showJobs();
     m_p.status->setSnapshot(*snapshot);
     m_p.request->setDevices(snapshot->worker.devices);
     if (snapshot->running && snapshot->running != m_lastRunning && m_follow)
@@ -243,6 +254,10 @@ void CreateWorkspace::onClips(const std::vector<Clip>& clips) {
     m_clipsKnown = true;
     m_clipCount = clips.size();
     m_p.library->setClips(clips);
+    for (const auto& clip : clips)
+        if (auto& kept = m_clipThumbnails[clip.file]; !kept || *kept != clip.thumbnail)
+            kept = std::make_shared<const Thumbnail>(clip.thumbnail);
+    showJobs();
     if (first && !clips.empty() && m_job == 0 && m_p.viewer->clipFile().isEmpty()) {
         // A window that opens shows the newest clip, still.
         m_p.viewer->setHeading(firstWords(clips.front().request.prompt), {});

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+
 #include <QObject>
 #include <QSet>
 
@@ -41,6 +46,7 @@ public:
     JobId shownJob() const { return m_job; }
 
 private:
+    void showJobs();
     void onSnapshot(const SnapshotPtr& snapshot);
     void onClips(const std::vector<Clip>& clips);
     void showJob(JobId id);
@@ -63,6 +69,8 @@ private:
     std::optional<GenerationRequest> m_asked; ///< sent and not yet acknowledged
     std::uint64_t m_clipCount = 0;
     QSet<QString> m_told;
+    /// By file: jobs of earlier starts have no preview to show in their row.
+    std::map<std::filesystem::path, std::shared_ptr<const Thumbnail>> m_clipThumbnails;
     QString m_offered; ///< dropped file whose card is shown
     QTimer m_checkTimer;
 };

@@ -299,15 +299,12 @@ void MainWindow::buildMenus() {
               [this] { isFullScreen() ? showNormal() : showFullScreen(); });
 
     auto* generate = m_menuBar->addMenu(tr("Generate"));
-    auto* run = addAction(generate, tr("Generate"), "generate", keys({"Ctrl+Return", "Ctrl+Enter"}), [this] {
-        if (m_request->generateButton()->isEnabled())
-            m_workspace->generate(false);
-    });
-    auto* front = addAction(generate, tr("Generate before all waiting jobs"), "generateAtFront",
-                            keys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"}), [this] {
-                                if (m_request->generateButton()->isEnabled())
-                                    m_workspace->generate(true);
-                            });
+    // The keys do not wait for the check of the form: the studio checks again and its refusal is shown there.
+    auto* run = addAction(generate, tr("Generate"), "generate", keys({"Ctrl+Return", "Ctrl+Enter"}),
+                          [this] { m_workspace->generate(false); });
+    auto* front =
+        addAction(generate, tr("Generate before all waiting jobs"), "generateAtFront",
+                  keys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"}), [this] { m_workspace->generate(true); });
     generate->addSeparator();
     m_cancelAction =
         addAction(generate, tr("Cancel the clip being made"), "cancelRunning",
@@ -530,11 +527,11 @@ void MainWindow::closeEvent(QCloseEvent* event) {
 }
 
 void MainWindow::askBeforeQuit() {
-    auto* box =
-        new QMessageBox(QMessageBox::NoIcon, tr("Quit Canopy"),
-                        tr("A clip is being made. If you stop now it stays in the list, and you can let it go on "
-                           "at the next start."),
-                        QMessageBox::NoButton, this);
+    auto* box = new QMessageBox(
+        QMessageBox::NoIcon, tr("Quit Canopy"),
+        tr("A clip is being made. If you stop now it stays in the list, and you can let it go on "
+           "at the next start."),
+        QMessageBox::NoButton, this);
     box->setObjectName(QStringLiteral("quitQuestion"));
     box->setAttribute(Qt::WA_DeleteOnClose);
     auto* finish = box->addButton(tr("Finish it first"), QMessageBox::AcceptRole);
