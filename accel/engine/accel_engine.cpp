@@ -6,8 +6,6 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -61,9 +59,6 @@ public:
         } else {
             m_info.deviceNote = cuda.error().message;
         }
-        // Large tensors come and go with every layer: keep their pages instead of returning them each time.
-        mallopt(M_MMAP_THRESHOLD, 1 << 30);
-        mallopt(M_TRIM_THRESHOLD, 2047 << 20);
     }
 
     EngineInfo info() const override { return m_info; }

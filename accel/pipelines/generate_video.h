@@ -23,8 +23,8 @@ struct GenerationTimes {
 
 struct GenerationOptions {
     DenoiseHooks hooks;
-    std::function<void()> pace;          ///< after each block; see DenoiseEvents
-    std::function<void()> releaseMemory; ///< returns cached memory between stages; may be empty
+    std::function<void()> pace;              ///< after each block; see DenoiseEvents
+    std::function<void()> releaseMemory;     ///< returns cached memory between stages; may be empty
     std::function<std::uint64_t()> takePeak; ///< peak bytes since the last call; may be empty
 };
 

@@ -54,8 +54,8 @@ struct GenerationRequest {
     double memoryBudgetGb = 0; ///< refuse plans above it; 0 = what the machine has free
     std::string noiseScheme = "torch-cpu-1";
     std::string kernelSet; ///< resolved by the worker ("torch", "avx512bf16", ...)
-    /// The first image as the client decoded and resized it to width x height: a safetensors file with the tensor
-    /// "image", uint8 [H, W, 3]. The worker reads no image formats. Never stored.
+    /// The first image as the client decoded and resized it to width x height: a safetensors file with the
+    /// tensor "image", uint8 [H, W, 3]. The worker reads no image formats. Never stored.
     std::string imagePixelsPath;
     /// Latents of an earlier, interrupted run of the same request: skip denoising, decode these. Never
     /// stored.

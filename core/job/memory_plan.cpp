@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-// Letters: T latent frames, h x w latent size, L tokens = T * (h / 2) * (w / 2), C width of the transformer.
+// Letters: T latent frames, h x w latent size, L tokens = T * (h / 2) * (w / 2), C width of the transformer,
+// e bytes of an element.
 
 namespace canopy {
 namespace {
@@ -15,10 +16,28 @@ Bytes elementBytes(const GenerationRequest& r) {
     return half ? 2 : 4;
 }
 
-/// Code, thread stacks and allocator slack of the worker itself, before any weight (measured on a bare
-/// start).
-constexpr Bytes kCpuRuntime = Bytes{250} << 20;
-constexpr Bytes kCudaRuntime = Bytes{500} << 20;
+/// The worker itself before any weight, as resident size: measured on a bare start. On a card it is what
+/// LibTorch's libraries take of its allocator (workspaces); the driver's context (about 0.5 GB) lies outside
+/// both plan and measured peak.
+constexpr Bytes kCpuRuntime = 142'000'000;
+constexpr Bytes kCudaRuntime = 40'000'000;
+/// Packed keys and values, oneDNN's scratch and what the allocator keeps between layers.
+constexpr Bytes kCpuScratch = 40'000'000;
+
+struct VaePixels {
+    Bytes atOnce = 0; ///< of one frame or tile
+    Bytes kept = 0;   ///< of the clip, half precision, while tiles are blended
+};
+
+/// Tiles are those of accel/models/wan/vae_tiling.h: 256 pixels along an edge.
+VaePixels decodedPixels(const GenerationRequest& r) {
+    const Bytes width = static_cast<Bytes>(std::max(r.width, 0));
+    const Bytes height = static_cast<Bytes>(std::max(r.height, 0));
+    if (!r.vaeTiling)
+        return {width * height, 0};
+    return {std::min<Bytes>(width, 256) * std::min<Bytes>(height, 256),
+            width * height * static_cast<Bytes>(std::max(r.frames, 0))};
+}
 
 class StageBuilder {
 public:
@@ -72,50 +91,61 @@ bool keepsWholeModel(const ModelRecord& model, const GenerationRequest& request)
 }
 
 MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
-    const Bytes element = elementBytes(r);
+    const bool cuda = r.device == DeviceKind::Cuda;
+    const Bytes e = elementBytes(r);
     const Bytes T = static_cast<Bytes>(latentFrames(r.frames));
     const Bytes h = static_cast<Bytes>(std::max(r.height, 0)) / 8;
     const Bytes w = static_cast<Bytes>(std::max(r.width, 0)) / 8;
     const Bytes L = T * (h / 2) * (w / 2);
     const Bytes C = static_cast<Bytes>(model.dit.width());
     const Bytes ffn = static_cast<Bytes>(model.dit.ffnDim);
-    const Bytes textLength = static_cast<Bytes>(model.defaults.textLength);
+    const Bytes textTokens = static_cast<Bytes>(model.defaults.textLength);
+    const Bytes latent = T * h * w * static_cast<Bytes>(model.vae.latentChannels) * 4; // float32
 
-    const Bytes latent = T * h * w * static_cast<Bytes>(model.vae.latentChannels) * 4; // fp32
-    const Bytes latents = latent * 8; // noise, latents, two velocities, guided, and UniPC's history of three
-    const Bytes embeddings = 2 * textLength * static_cast<Bytes>(model.text.modelDim) * 4;
+    const Bytes textWeights = model.textParameters * e;
+    const Bytes vaeWeights = model.vaeParameters * e;
+    // Time, fps and modulation weights stay in float32: 7 C^2 of time, as much again with an fps embedding.
+    const Bytes timeParameters = (7 + (model.dit.fpsEmbedding ? 7 : 0)) * C * C;
+    const Bytes ditWeights = model.transformerParameters * e + timeParameters * (4 - e);
+    const bool whole = keepsWholeModel(model, r);
+    // Position bias, logits, their sum and the softmax of one layer in float32, and half a copy in the
+    // weights' type.
+    const Bytes textActivations = static_cast<Bytes>(model.text.heads) * textTokens * textTokens * 18;
 
     MemoryPlan plan;
-    plan.stages.push_back(
-        StageBuilder("text", r.device)
-            .add(MemoryCategory::TextEncoder,
-                 model.textParameters * element +
-                     textLength * static_cast<Bytes>(model.text.ffnDim + 6 * model.text.modelDim) * 4)
-            .take());
-    // One block at a time: residual, its normed and modulated copy, q, k, v, attention output (all C wide),
-    // then the feed-forward's inner rows; the residual stays fp32.
-    const Bytes block = L * C * 4 + std::max(L * C * 5 * element, L * (C + 2 * ffn) * element);
-    plan.stages.push_back(StageBuilder("denoise", r.device)
-                              .add(MemoryCategory::Weights, model.transformerParameters * element)
-                              .add(MemoryCategory::Activations, block + embeddings)
-                              .add(MemoryCategory::Latents, latents)
-                              .take());
-    // Decoding goes latent frame by latent frame (4 pictures); the widest point is the last level at full
-    // size, with input, output and the padded copy of a causal convolution, and two cached frames for each of
-    // its layers.
-    const Bytes tileH = r.vaeTiling ? std::min<Bytes>(h * 8, 256) : h * 8;
-    const Bytes tileW = r.vaeTiling ? std::min<Bytes>(w * 8, 256) : w * 8;
-    const Bytes base = static_cast<Bytes>(model.vae.baseDim);
-    const Bytes layers = static_cast<Bytes>(2 * (model.vae.resBlocks + 1) + 1);
-    const Bytes decode = tileH * tileW * base * 4 * (4 * 3 + 6) + tileH * tileW * base * 4 * 2 * layers;
-    const Bytes frames = static_cast<Bytes>(std::max(r.width, 0)) *
-                         static_cast<Bytes>(std::max(r.height, 0)) * 3 *
-                         (4 + (r.vaeTiling ? static_cast<Bytes>(std::max(r.frames, 0)) : 0));
-    plan.stages.push_back(StageBuilder("decode", r.device)
-                              .add(MemoryCategory::Vae, model.vaeParameters * 4 + decode)
-                              .add(MemoryCategory::Latents, latent)
-                              .add(MemoryCategory::Frames, frames)
-                              .take());
+    StageBuilder text("text", r.device);
+    text.add(MemoryCategory::TextEncoder, textWeights).add(MemoryCategory::Activations, textActivations);
+    if (whole)
+        text.add(MemoryCategory::Weights, ditWeights).add(MemoryCategory::Vae, vaeWeights);
+    plan.stages.push_back(text.take());
+
+    // Denoising holds the transformer and, for previews, the autoencoder. Latents: x, noise, velocities,
+    // guided and the solver's history, about ten of them. Per token at the widest point, the feed-forward:
+    // its inner row, C-wide rows of the block in the weights' type, and on a card the float32 copies of the
+    // gated sum.
+    const Bytes perToken = cuda ? ffn * e + 3 * C * e + 16 * C : ffn * e + 13 * C * e;
+    StageBuilder denoise("denoise", r.device);
+    denoise.add(MemoryCategory::Weights, ditWeights)
+        .add(MemoryCategory::Vae, vaeWeights)
+        .add(MemoryCategory::Activations, L * perToken + (cuda ? Bytes{0} : kCpuScratch))
+        .add(MemoryCategory::Latents, 10 * latent);
+    if (whole)
+        denoise.add(MemoryCategory::TextEncoder, textWeights);
+    plan.stages.push_back(denoise.take());
+
+    // Decoding streams one latent frame at a time; its widest rows have base channels at full size. The
+    // coefficient is bytes per pixel and base channel, measured: the rings of three frames of every layer and
+    // the working rows.
+    const VaePixels pixels = decodedPixels(r);
+    const Bytes perPixel = static_cast<Bytes>(model.vae.baseDim) * (cuda ? 44 * e : 46 + 46 * e);
+    StageBuilder decode("decode", r.device);
+    decode.add(MemoryCategory::Vae, vaeWeights + pixels.atOnce * perPixel)
+        .add(MemoryCategory::Latents, latent);
+    if (whole)
+        decode.add(MemoryCategory::Weights, ditWeights).add(MemoryCategory::TextEncoder, textWeights);
+    if (!cuda)
+        decode.add(MemoryCategory::Frames, pixels.kept * 3 * 2);
+    plan.stages.push_back(decode.take());
     return plan;
 }
 

@@ -32,8 +32,8 @@ struct MemoryPlan {
     const MemoryStage* largestStage(DeviceKind device) const;
 };
 
-/// Models up to this size in the request's precision stay loaded whole between stages and jobs; larger ones give up
-/// the text encoder before denoising and the transformer before decoding.
+/// Models up to this size in the request's precision stay loaded whole between stages and jobs; larger ones
+/// give up the text encoder before denoising and the transformer before decoding.
 constexpr std::uint64_t kWholeModelBytes = std::uint64_t{1} << 30;
 bool keepsWholeModel(const ModelRecord& model, const GenerationRequest& request);
 

@@ -17,7 +17,8 @@ inline constexpr std::uint32_t kMaxMessageBytes = 1u << 20;
 
 using JobId = std::int64_t;
 
-// ---- client to worker -------------------------------------------------------------------------------------------
+// ---- client to worker
+// -------------------------------------------------------------------------------------------
 
 /// First message of the client; the worker answers with WorkerHello.
 struct ClientHello {
@@ -50,7 +51,8 @@ struct BlobCredit {
 
 struct Shutdown {};
 
-// ---- worker to client -------------------------------------------------------------------------------------------
+// ---- worker to client
+// -------------------------------------------------------------------------------------------
 
 struct WorkerHello {
     int version = kProtocolVersion;
@@ -142,8 +144,8 @@ struct Failed {
 };
 
 using ClientMessage = std::variant<ClientHello, StartJob, CancelJob, Subscribe, BlobCredit, Shutdown>;
-using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing, BlobStart, BlobChunk,
-                                   Finished, Failed>;
+using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing, BlobStart,
+                                   BlobChunk, Finished, Failed>;
 
 std::string_view stageName(Stage stage); ///< "load", "text", "denoise", "decode", "encode"
 

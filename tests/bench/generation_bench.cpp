@@ -1,7 +1,9 @@
-// Times one generation through the engine itself and prints a line of JSON: seconds by stage and step, measured peak and
-// plan by stage. With --compare-cpu the same request runs on the CPU too and the distance of the results is printed.
+// Times one generation through the engine itself and prints a line of JSON: seconds by stage and step,
+// measured peak and plan by stage. With --compare-cpu the same request runs on the CPU too and the distance
+// of the results is printed.
 //
-//   generation_bench --model DIR [--device cuda] [--precision fp32] [--threads N] [--size WxH] [--frames N] [--steps N]
+//   generation_bench --model DIR [--device cuda] [--precision fp32] [--threads N] [--size WxH] [--frames N]
+//   [--steps N]
 //                    [--guidance G] [--prompt T] [--seed S] [--vae-tiling] [--runs N] [--compare-cpu]
 
 #include <cmath>
@@ -44,7 +46,8 @@ public:
 
 Value report(const accel::JobSummary& summary, const Collector& collector) {
     Value out;
-    out.set("device", deviceName(summary.request.device)).set("precision", precisionName(summary.request.precision));
+    out.set("device", deviceName(summary.request.device))
+        .set("precision", precisionName(summary.request.precision));
     out.set("threads", summary.request.threads).set("kernels", summary.request.kernelSet);
     out.set("size", std::to_string(summary.request.width) + "x" + std::to_string(summary.request.height));
     out.set("frames", summary.request.frames).set("steps", summary.request.steps);

@@ -91,7 +91,8 @@ void WanDit::Block::forward(int layer, State& state, const ForwardContext& conte
     const auto normed =
         crossNormWeight.defined() ? ops::layerNormAffine(x, crossNormWeight, crossNormBias, eps) : x;
     x = x + crossAttention(normed, state.text);
-    const auto inner = ffnIn(ops::layerNormModulate(x, rows.select(1, 4), rows.select(1, 3), eps), ops::Activation::GeluTanh);
+    const auto inner = ffnIn(ops::layerNormModulate(x, rows.select(1, 4), rows.select(1, 3), eps),
+                             ops::Activation::GeluTanh);
     x = ops::gateAdd(x, ffnOut(inner), rows.select(1, 5));
 }
 
