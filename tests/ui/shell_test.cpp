@@ -209,6 +209,7 @@ private Q_SLOTS:
         const QRect place(button->mapTo(m_window.get(), QPoint(0, 0)), button->size());
         QVERIFY2(m_window->rect().contains(place), "Generate is cut off");
         QVERIFY(button->height() >= 2 * 42 + 2);
+        QVERIFY2(m_window->width() <= 1280, "the panes need more room than the window has");
         auto* right = m_window->findChild<QDockWidget*>(QStringLiteral("queueDock"));
         QVERIFY(!m_window->tabifiedDockWidgets(right).isEmpty()); // docks became tabs
         m_themes->setScale(1);

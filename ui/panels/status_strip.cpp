@@ -179,6 +179,11 @@ void StatusStrip::setDiskFree(std::uint64_t bytes) {
     m_disk->setText(bytes ? tr("Disk %1 GB free").arg(bytes / 1'000'000'000) : QString());
 }
 
+void StatusStrip::setCompact(bool compact) {
+    for (QWidget* widget : std::initializer_list<QWidget*>{m_level, m_disk, m_remaining, m_note})
+        widget->setVisible(!compact);
+}
+
 void StatusStrip::setNote(const QString& text) {
     static_cast<ElidedLabel*>(m_note)->setFullText(text);
 }

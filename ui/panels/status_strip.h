@@ -51,6 +51,7 @@ public:
     explicit StatusStrip(QWidget* parent = nullptr);
     void setSnapshot(const StudioSnapshot& snapshot);
     void setDiskFree(std::uint64_t bytes); ///< of the clip folder; 0 = not known
+    void setCompact(bool compact);         ///< little room: worker, memory and step only
     void setNote(const QString& text);     ///< at the right; newest replaces
 
 Q_SIGNALS:

@@ -384,6 +384,15 @@ void ViewerPanel::showZoom() {
                                                    : tr(" %1 %").arg(int(std::lround(m_view->zoom() * 100))));
 }
 
+void ViewerPanel::setCompact(bool compact) {
+    for (QWidget* widget : std::initializer_list<QWidget*>{m_total, m_frameLabel, m_words, m_format, m_rate,
+                                                           m_ready, m_loop, m_transportButtons.front()})
+        widget->setVisible(!compact);
+    for (auto* button : m_transportButtons)
+        if (button->objectName() == QLatin1String("transportEnd"))
+            button->setVisible(!compact);
+}
+
 void ViewerPanel::setTheme(const Theme& theme) {
     m_theme = theme;
     m_hasTheme = true;

@@ -55,6 +55,9 @@ public:
     /// Cancel of the running job, as by the button: says "Stopping" at once, then asks.
     void requestCancel();
 
+    /// Little room: what keys and other panes give as well is left out.
+    void setCompact(bool compact);
+
     Playback& playback() { return *m_playback; }
     VideoView& view() { return *m_view; }
     QWidget* keyTarget() const; ///< what has to have focus for the letter keys

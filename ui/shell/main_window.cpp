@@ -16,8 +16,10 @@
 #include <QMimeData>
 #include <QPointer>
 #include <QPushButton>
+#include <QScreen>
 #include <QScrollArea>
 #include <QStatusBar>
+#include <QTabBar>
 #include <QThreadPool>
 #include <QToolButton>
 #include <QUrl>
@@ -94,7 +96,8 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     if (!m_options.note.isEmpty())
         m_notes->tell({m_options.note, {}, {}});
 
-    resize(m_themes->theme().px(1440), m_themes->theme().px(900));
+    const QSize wanted(m_themes->theme().px(1440), m_themes->theme().px(900));
+    resize(wanted.boundedTo(screen()->availableSize()));
     applyTheme(m_themes->theme());
     resetWorkspace();
     if (!m_settings.geometry.isEmpty())
@@ -372,7 +375,7 @@ void MainWindow::applyTheme(const Theme& theme) {
     dresser::dress(this, theme);
     m_overlay->setTheme(theme);
     const double width = this->width() / theme.scale();
-    m_leftDock->setMinimumWidth(theme.px(width < 1400 ? 280 : 300));
+    m_leftDock->setMinimumWidth(theme.px(width < kNarrowWidth ? 260 : width < 1400 ? 280 : 300));
     m_rightDock->setMinimumWidth(theme.px(width < 1400 ? 248 : 288));
     setNarrow(width < kNarrowWidth);
 }
@@ -388,7 +391,11 @@ void MainWindow::setNarrow(bool narrow) {
     if (narrow == m_narrow)
         return;
     m_narrow = narrow;
+    m_viewer->setCompact(narrow);
+    m_status->setCompact(narrow);
     resetWorkspace();
+    for (auto* tabs : findChildren<QTabBar*>())
+        tabs->setElideMode(Qt::ElideNone);
 }
 
 void MainWindow::resetWorkspace() {
