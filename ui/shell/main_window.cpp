@@ -21,6 +21,7 @@
 #include <QStatusBar>
 #include <QTabBar>
 #include <QThreadPool>
+#include <QTimer>
 #include <QToolButton>
 #include <QUrl>
 #include <QVBoxLayout>
@@ -394,8 +395,11 @@ void MainWindow::setNarrow(bool narrow) {
     m_viewer->setCompact(narrow);
     m_status->setCompact(narrow);
     resetWorkspace();
-    for (auto* tabs : findChildren<QTabBar*>())
-        tabs->setElideMode(Qt::ElideNone);
+    // The tab bar comes with the next layout.
+    QTimer::singleShot(0, this, [this] {
+        for (auto* tabs : findChildren<QTabBar*>())
+            tabs->setElideMode(Qt::ElideNone);
+    });
 }
 
 void MainWindow::resetWorkspace() {
