@@ -111,6 +111,15 @@ public:
                 m_acceptsJobs = false;
             }
         }
+        // Whoever asked for a start must not read "stopped" until the reader thread has got to it.
+        if (wish == Wish::Start || wish == Wish::Restart) {
+            m_store.change([](ClientSnapshot& snapshot) {
+                if (snapshot.worker.status == WorkerStatus::Stopped) {
+                    snapshot.worker.status = WorkerStatus::Starting;
+                    snapshot.worker.sentence.clear();
+                }
+            });
+        }
         wake();
     }
 
