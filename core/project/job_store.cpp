@@ -462,14 +462,25 @@ Result<void> JobStore::setInterrupted(JobId id, const Error& error) {
     return m_impl->end(id, JobState::Interrupted, error);
 }
 
+Result<void> JobStore::cancelQueued(JobId id) {
+    Impl& d = *m_impl;
+    return d.inTransaction([&]() -> Result<void> {
+        db::Statement s(d.handle(), "UPDATE jobs SET state = 'cancelled', code = 'cancelled', sentence = '', "
+                                    "ended_ms = ?, reserved = 0 WHERE id = ? AND state = 'queued'");
+        s.bind(wallMillis()).bind(id);
+        if (auto done = d.finish(s); !done)
+            return done;
+        return sqlite3_changes(d.handle()) == 1 ? Result<void>() : notRunningHere(id);
+    });
+}
+
 Result<void> JobStore::setCancelled(JobId id) {
     Impl& d = *m_impl;
     return d.inTransaction([&]() -> Result<void> {
         db::Statement s(d.handle(),
                         "UPDATE jobs SET state = 'cancelled', code = 'cancelled', sentence = '', "
                         "ended_ms = ?, owner_pid = 0, owner_start = 0, reserved = 0 WHERE id = ? AND "
-                        "(state = 'queued' OR (state IN ('running', 'encoding') AND owner_pid = ? AND "
-                        "owner_start = ?))");
+                        "state IN ('running', 'encoding') AND owner_pid = ? AND owner_start = ?");
         s.bind(wallMillis()).bind(id).bind(d.self.pid).bind(asColumn(d.self.startTicks));
         if (auto done = d.finish(s); !done)
             return done;

@@ -112,7 +112,8 @@ public:
     Result<void> setEncoding(JobId id);
     Result<void> setDone(JobId id, const std::filesystem::path& resultFile, const Value& summary);
     Result<void> setFailed(JobId id, const Error& error);
-    Result<void> setCancelled(JobId id); ///< also of a queued job
+    Result<void> setCancelled(JobId id); ///< of a job that this process runs
+    Result<void> cancelQueued(JobId id); ///< of one that nobody has claimed
     /// The worker ended under it. The second time quarantined. `requeue`: queued again at its place instead
     /// of interrupted (when only the decode is left).
     Result<JobState> setWorkerLost(JobId id, const Error& error, bool requeue);

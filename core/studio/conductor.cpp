@@ -293,7 +293,17 @@ void Conductor::startNext() {
     // fails.
     if (stopped && !m_options.onlyReservedJobs)
         return;
-    auto job = m_jobs.claimNext(client->worker.epoch, m_options.onlyReservedJobs);
+    // Claimed and known as running in one step: a cancel finds the job either queued or here.
+    const auto claim = [&] {
+        const std::lock_guard lock(m_mutex);
+        auto next = m_jobs.claimNext(client->worker.epoch, m_options.onlyReservedJobs);
+        if (next && *next) {
+            m_runningId = (**next).id;
+            m_cancelAsked.clear();
+        }
+        return next;
+    };
+    auto job = claim();
     if (!job) {
         note(job.error().message);
         return;
@@ -302,11 +312,6 @@ void Conductor::startNext() {
         return;
     m_dirty = true;
     const JobId id = (**job).id;
-    {
-        const std::lock_guard lock(m_mutex);
-        m_runningId = id;
-        m_cancelAsked.clear();
-    }
     Result<void> started = stopped
                                ? makeError(ErrorCode::WorkerLost, client->worker.sentence.empty()
                                                                       ? std::string("The engine is stopped.")

@@ -32,7 +32,7 @@ Studio::~Studio() {
         return;
     for (const JobRecord& job : *jobs)
         if (job.state == JobState::Queued && job.target.reserved && job.owner == currentProcess())
-            if (auto cancelled = m_impl->jobs->setCancelled(job.id); !cancelled)
+            if (auto cancelled = m_impl->jobs->cancelQueued(job.id); !cancelled)
                 logWarning("studio", cancelled.error().message);
 }
 
@@ -130,7 +130,7 @@ Result<JobId> Studio::generate(const GenerationRequest& request, const JobTarget
 Result<void> Studio::cancel(JobId id) {
     if (m_impl->conductor->cancelRunning(id))
         return {};
-    auto cancelled = m_impl->jobs->setCancelled(id);
+    auto cancelled = m_impl->jobs->cancelQueued(id);
     // It may have been started between the two looks.
     if (!cancelled && m_impl->conductor->cancelRunning(id))
         return {};

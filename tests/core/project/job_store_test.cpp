@@ -132,7 +132,7 @@ TEST_CASE("a job goes through its states and keeps what it is told") {
     CHECK(found(*store, b).state == JobState::Queued);
     CHECK(found(*store, b).sentence.empty());
     CHECK_FALSE(store->retry(a).ok());
-    REQUIRE(store->setCancelled(b));
+    REQUIRE(store->cancelQueued(b));
     CHECK(found(*store, b).state == JobState::Cancelled);
 
     const JobId copy = *store->duplicate(a);
@@ -179,7 +179,7 @@ TEST_CASE("the queue keeps its order, can be re-ordered and paused") {
     CHECK_FALSE(store->claimNext(1)->has_value());
     const JobId mine = *store->append(request("mine"), {{}, {}, true});
     CHECK((*store->claimNext(1, true))->id == mine); // reserved jobs do not wait for the pause
-    REQUIRE(store->setCancelled(mine));
+    REQUIRE(store->cancelQueued(mine));
     REQUIRE(store->setQueuePaused(false));
     CHECK_FALSE(store->claimNext(1, true)->has_value());
     CHECK((*store->claimNext(1))->id == c);
