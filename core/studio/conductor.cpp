@@ -318,7 +318,9 @@ void Conductor::startNext() {
                                                                       : client->worker.sentence)
                                : start(std::move(**job));
     if (!started) {
-        told(m_jobs.setFailed(id, started.error()));
+        // Without a worker the job is not to blame: in the window it waits for Retry.
+        const bool lost = started.error().code == ErrorCode::WorkerLost && !m_options.onlyReservedJobs;
+        told(lost ? m_jobs.setInterrupted(id, started.error()) : m_jobs.setFailed(id, started.error()));
         m_active.reset();
         const std::lock_guard lock(m_mutex);
         m_runningId = 0;

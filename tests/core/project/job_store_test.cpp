@@ -179,7 +179,7 @@ TEST_CASE("the queue keeps its order, can be re-ordered and paused") {
     CHECK_FALSE(store->claimNext(1)->has_value());
     const JobId mine = *store->append(request("mine"), {{}, {}, true});
     CHECK((*store->claimNext(1, true))->id == mine); // reserved jobs do not wait for the pause
-    REQUIRE(store->cancelQueued(mine));
+    REQUIRE(store->setCancelled(mine));
     REQUIRE(store->setQueuePaused(false));
     CHECK_FALSE(store->claimNext(1, true)->has_value());
     CHECK((*store->claimNext(1))->id == c);
