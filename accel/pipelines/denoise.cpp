@@ -48,7 +48,8 @@ at::Tensor guidedVelocity(const WanDit& dit, const Conditioning& conditioning, c
     const bool guided = conditioning.negative.defined();
     const int blocks = dit.config().layers * (guided ? 2 : 1);
     int done = 0;
-    double last = events.blockSeconds ? steadySeconds() : 0;
+    const bool timed = events.blockSeconds && (!events.wantsBlockSeconds || events.wantsBlockSeconds());
+    double last = timed ? steadySeconds() : 0;
     ForwardContext context;
     context.step = step;
     context.grid = dit.grid(visible);
@@ -60,7 +61,7 @@ at::Tensor guidedVelocity(const WanDit& dit, const Conditioning& conditioning, c
         ++done;
         if (events.pace)
             events.pace();
-        if (events.blockSeconds) {
+        if (timed) {
             const double now = steadySeconds();
             events.blockSeconds(layer, now - last);
             last = now;

@@ -61,6 +61,7 @@ struct DenoiseState {
 
 struct DenoiseEvents {
     std::function<void(int block, int blocks)> block; ///< over both branches of a row
+    std::function<bool()> wantsBlockSeconds; ///< asked once a row; a clock read per block is the cost
     std::function<void(int layer, double seconds)>
         blockSeconds; ///< only when set: costs a clock read per block
     std::function<void(int row, int rows, double seconds)> rowDone;

@@ -144,11 +144,10 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         DenoiseEvents events;
         events.pace = options.pace;
         events.block = [&](int done, int blocks) { observer.block(done, blocks); };
-        if (observer.wants("block_times")) {
-            events.blockSeconds = [&](int layer, double seconds) {
-                observer.timing("block " + std::to_string(layer), state.row, seconds);
-            };
-        }
+        events.wantsBlockSeconds = [&] { return observer.wants("block_times"); };
+        events.blockSeconds = [&](int layer, double seconds) {
+            observer.timing("block " + std::to_string(layer), state.row, seconds);
+        };
         events.wantsClean = [&] { return observer.wants("preview"); };
         events.clean = [&](int row, const at::Tensor& clean) {
             const double start = steadySeconds();
