@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -105,6 +106,7 @@ struct WeightReader::State {
     std::set<std::string, std::less<>> taken;
     std::vector<std::string> missing;
     std::vector<std::string> misshapen;
+    std::vector<std::string> nonFinite;
 
     at::Tensor raw(const std::string& fileName) const {
         const auto* info = files.find(fileName);
@@ -144,7 +146,7 @@ struct WeightReader::State {
 
 WeightReader::WeightReader(const Checkpoint& files, Part part, at::Device device, at::ScalarType dtype,
                            std::stop_token stop)
-    : m_state(new State{files, part, device, dtype, std::move(stop), {}, {}, {}, {}}) {
+    : m_state(new State{files, part, device, dtype, std::move(stop), {}, {}, {}, {}, {}}) {
     for (const auto& name : files.names())
         m_state->places.emplace(canonicalName(part, name), name);
     // transformers files may hold the embedding only under the encoder's name.
@@ -176,7 +178,10 @@ at::Tensor WeightReader::take(std::string_view name, at::IntArrayRef shape) {
                               shapeText(shape));
         return zeros();
     }
-    return s.dequantised(name, it->second, s.dtype);
+    auto tensor = s.dequantised(name, it->second, s.dtype);
+    if (!at::isfinite(tensor).all().item<bool>())
+        s.nonFinite.emplace_back(name);
+    return tensor;
 }
 
 at::Tensor WeightReader::takeFloat(std::string_view name, at::IntArrayRef shape) {
@@ -199,8 +204,15 @@ Result<void> WeightReader::finish() const {
             (owner.empty() || !s.taken.contains(owner)))
             unexpected.push_back(file);
     }
-    if (s.missing.empty() && s.misshapen.empty() && unexpected.empty())
-        return {};
+    if (s.missing.empty() && s.misshapen.empty() && unexpected.empty()) {
+        if (s.nonFinite.empty())
+            return {};
+        // They would make a black clip after minutes of work.
+        return makeError(
+            ErrorCode::Malformed,
+            "The weights hold values that are not numbers (NaN or infinity) in:" + firstTen(s.nonFinite) +
+                "\nThe file is damaged or was exported wrongly; get it again.");
+    }
     std::string text = "The weights do not fit the model.";
     if (!s.missing.empty())
         text += " Missing:" + firstTen(s.missing);

@@ -44,7 +44,7 @@ public:
     at::Tensor takeOptional(std::string_view name, at::IntArrayRef shape);
 
     /// Mismatch with the first ten differences of each kind (missing, shape, unexpected), expected against
-    /// found.
+    /// found; Malformed with the names of tensors that hold NaN or infinity.
     Result<void> finish() const;
 
 private:
