@@ -33,11 +33,11 @@ bool RgbConverter::convert(const AVFrame* frame, std::vector<std::uint8_t>& out)
     const int full = isRgb || isYuvj || frame->color_range == AVCOL_RANGE_JPEG;
     if (!m_scaler || m_width != frame->width || m_height != frame->height || m_format != frame->format ||
         m_space != space || m_range != full) {
-        m_scaler.reset(
-            sws_getContext(frame->width, frame->height, static_cast<AVPixelFormat>(frame->format),
-                           frame->width, frame->height, AV_PIX_FMT_RGB24,
-                           SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, nullptr,
-                           nullptr, nullptr));
+        m_scaler.reset(sws_getContext(frame->width, frame->height, static_cast<AVPixelFormat>(frame->format),
+                                      frame->width, frame->height, AV_PIX_FMT_RGB24,
+                                      SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INT |
+                                          SWS_FULL_CHR_H_INP,
+                                      nullptr, nullptr, nullptr));
         if (!m_scaler)
             return false;
         const int* table = sws_getCoefficients(space);

@@ -16,9 +16,9 @@ Frame scaled(const Frame& frame, int left, int top, int cropWidth, int cropHeigh
     out.rgb.resize(out.byteCount());
     // Area averaging when it gets smaller (no aliasing), bicubic when larger.
     const bool smaller = width < cropWidth || height < cropHeight;
-    const ScalerPtr scaler(
-        sws_getContext(cropWidth, cropHeight, AV_PIX_FMT_RGB24, width, height, AV_PIX_FMT_RGB24,
-                       (smaller ? SWS_AREA : SWS_BICUBIC) | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
+    const ScalerPtr scaler(sws_getContext(
+        cropWidth, cropHeight, AV_PIX_FMT_RGB24, width, height, AV_PIX_FMT_RGB24,
+        (smaller ? SWS_AREA : SWS_BICUBIC) | SWS_ACCURATE_RND | SWS_BITEXACT, nullptr, nullptr, nullptr));
     assert(scaler);
     const std::uint8_t* from[4] = {
         frame.rgb.data() + (static_cast<std::size_t>(top) * static_cast<std::size_t>(frame.width) +

@@ -272,7 +272,6 @@ Result<void> VideoWriter::Impl::start() {
     if (!encoder || !stream || !picture || !packet || !file->io())
         return makeError(ErrorCode::OutOfMemory,
                          "There is no memory left to encode a clip; close something.");
-    const int machine = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     encoder->width = options.width;
     encoder->height = options.height;
     encoder->pix_fmt = AV_PIX_FMT_YUV420P;
@@ -284,11 +283,15 @@ Result<void> VideoWriter::Impl::start() {
     encoder->color_primaries = AVCOL_PRI_BT709;
     encoder->color_trc = AVCOL_TRC_BT709;
     encoder->colorspace = AVCOL_SPC_BT709;
+    const int machine = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     encoder->thread_count = options.threads > 0 ? options.threads : std::min(machine, 8);
     encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     AVDictionary* settings = nullptr;
     av_dict_set(&settings, "preset", "veryfast", 0);
     av_dict_set(&settings, "crf", std::to_string(options.quality).c_str(), 0);
+    // Debian's x264 decides with uninitialised memory in its macroblock tree: the same frames gave another
+    // file each time (seen with MALLOC_PERTURB_). Without the tree equal frames give equal files.
+    av_dict_set(&settings, "x264-params", "mbtree=0", 0);
     int code = avcodec_open2(encoder.get(), codec, &settings);
     av_dict_free(&settings);
     if (code < 0)
@@ -304,9 +307,11 @@ Result<void> VideoWriter::Impl::start() {
     picture->color_primaries = encoder->color_primaries;
     picture->color_trc = encoder->color_trc;
     picture->colorspace = encoder->colorspace;
+    // BITEXACT: without it the vector code that is chosen, and so the rounding, depends on where a frame lies
+    // in memory, and the same job gives another file the second time.
     scaler.reset(sws_getContext(
         options.width, options.height, AV_PIX_FMT_RGB24, options.width, options.height, AV_PIX_FMT_YUV420P,
-        SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr));
+        SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr));
     if (!scaler || av_frame_get_buffer(picture.get(), 0) < 0)
         return makeError(ErrorCode::OutOfMemory,
                          "There is no memory left to encode a clip; close something.");
