@@ -63,5 +63,5 @@ function(canopy_add_test)
         math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 5")
     endif()
     set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
-        ENVIRONMENT "CANOPY_SOURCE_DIR=${CMAKE_SOURCE_DIR};CANOPY_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${arg_ENVIRONMENT}")
+        ENVIRONMENT "GOMP_SPINCOUNT=1000;CANOPY_SOURCE_DIR=${CMAKE_SOURCE_DIR};CANOPY_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${arg_ENVIRONMENT}")
 endfunction()

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -18,6 +19,14 @@ using namespace canopy;
 using namespace canopy::accel;
 
 namespace {
+
+/// Resident size of this process in bytes.
+std::uint64_t residentBytes() {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t total = 0, resident = 0;
+    statm >> total >> resident;
+    return resident * 4096;
+}
 
 class Frames final : public JobObserver {
 public:
@@ -65,6 +74,7 @@ TEST_CASE("cancelled at 20 random moments, the engine stops soon and the next jo
     REQUIRE(engine->generate(request, model, first, {}).ok());
     const double whole = steadySeconds() - start;
     CHECK(first.previews == request.steps);
+    const auto settled = residentBytes();
 
     std::mt19937 random(1);
     double worst = 0;
@@ -91,7 +101,11 @@ TEST_CASE("cancelled at 20 random moments, the engine stops soon and the next jo
     MESSAGE(cancelled, " of 20 cancelled; longest from asking to stopped ", worst * 1000, " ms (whole job ",
             whole, " s)");
     CHECK(cancelled > 0);
-    CHECK(worst < 10); // against a hang; the figure above is what counts
+    const auto afterwards = residentBytes();
+    MESSAGE("resident after a finished job ", settled / 1'000'000, " MB, after the cancelled ones ",
+            afterwards / 1'000'000, " MB");
+    CHECK(afterwards < settled + 32'000'000); // a job's own memory, about 150 MB, does not stay
+    CHECK(worst < 10);                        // against a hang; the figure above is what counts
     Frames again;
     REQUIRE(engine->generate(request, model, again, {}).ok());
     CHECK(again.pixels == first.pixels);
