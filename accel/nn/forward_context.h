@@ -69,25 +69,6 @@ public:
     virtual void finalise(KvPool& pool, int chunk) = 0;
 };
 
-/// What a model that can drop tokens asks of a selection policy: features in, indices of the kept tokens out
-/// (ascending, with their positions). `attention` and `keys` are those of the vision tower's last layer and
-/// only computed when needsTower() says so.
-struct TokenSelectionCall {
-    at::Tensor features;  ///< [frames, cells, D]
-    at::Tensor attention; ///< [frames, cells] or undefined
-    at::Tensor keys;      ///< [frames, cells, D_k] or undefined
-};
-struct TokenSelection {
-    at::Tensor kept;      ///< int64 [n], flat frame-major cell indices
-    at::Tensor positions; ///< int64 [n], positions given to the language model
-};
-class TokenSelector {
-public:
-    virtual ~TokenSelector() = default;
-    virtual bool needsTower() const { return false; }
-    virtual TokenSelection select(const TokenSelectionCall& call) = 0;
-};
-
 /// Everything one forward pass needs beside its tensors. Built by a pipeline, read by models; models keep
 /// nothing.
 struct ForwardContext {
@@ -104,7 +85,6 @@ struct ForwardContext {
 
     AttentionPolicy* attention = nullptr;
     LayerBoundary* boundary = nullptr;
-    TokenSelector* tokens = nullptr;
 };
 
 } // namespace canopy::accel
