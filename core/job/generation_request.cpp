@@ -1,97 +1,16 @@
 #include "core/job/generation_request.h"
 
-#include <cmath>
-#include <limits>
 #include <utility>
+
+#include "core/job/setting_reader.h"
 
 namespace canopy {
 namespace {
-
-/// Names of an enum's values in order, for both directions.
-template <typename Enum, std::size_t N>
-std::optional<Enum> fromName(const std::string_view (&names)[N], std::string_view name) {
-    for (std::size_t i = 0; i < N; ++i)
-        if (names[i] == name)
-            return static_cast<Enum>(i);
-    return std::nullopt;
-}
 
 constexpr std::string_view kSamplers[] = {"unipc", "euler"};
 constexpr std::string_view kTimeGrids[] = {"original", "diffusers"};
 constexpr std::string_view kPrecisions[] = {"auto", "fp32", "bf16"};
 constexpr std::string_view kDevices[] = {"cpu", "cuda"};
-
-/// Reads members of one map; keeps the first thing that is wrong. A missing member leaves the field as it is.
-class Reader {
-public:
-    explicit Reader(const Value& map)
-        : m_map(map) {}
-
-    void read(std::string_view key, std::string& field) {
-        if (const Value* v = member(key, &Value::isString, "a text"))
-            field = v->asString();
-    }
-    void read(std::string_view key, bool& field) {
-        if (const Value* v = member(key, &Value::isBool, "true or false"))
-            field = v->asBool();
-    }
-    void read(std::string_view key, double& field) {
-        if (const Value* v = member(key, &Value::isNumber, "a number")) {
-            if (!std::isfinite(v->asDouble()))
-                return fail(key, "a finite number");
-            field = v->asDouble();
-        }
-    }
-    void read(std::string_view key, int& field) {
-        if (const Value* v = member(key, &Value::isInt, "a whole number")) {
-            const std::int64_t n = v->asInt();
-            if (n < std::numeric_limits<int>::min() || n > std::numeric_limits<int>::max())
-                return fail(key, "a whole number below 2147483648");
-            field = static_cast<int>(n);
-        }
-    }
-    void read(std::string_view key, std::uint64_t& field) {
-        if (const Value* v = member(key, &Value::isInt, "a whole number")) {
-            if (v->asInt() < 0)
-                return fail(key, "a whole number that is not negative");
-            field = static_cast<std::uint64_t>(v->asInt());
-        }
-    }
-    template <typename Enum, std::size_t N>
-    void read(std::string_view key, const std::string_view (&names)[N], Enum& field) {
-        if (const Value* v = member(key, &Value::isString, "a text")) {
-            if (const auto known = fromName<Enum>(names, v->asString())) {
-                field = *known;
-                return;
-            }
-            std::string expected;
-            for (std::size_t i = 0; i < N; ++i)
-                expected += (i == 0 ? "" : i + 1 == N ? " or " : ", ") + std::string(names[i]);
-            fail(key, expected);
-        }
-    }
-    const std::string& problem() const { return m_problem; }
-
-private:
-    const Value* member(std::string_view key, bool (Value::*isType)() const, std::string_view expected) {
-        const Value& v = m_map[key];
-        if (v.isNull())
-            return nullptr;
-        if (!(v.*isType)()) {
-            fail(key, expected);
-            return nullptr;
-        }
-        return &v;
-    }
-    void fail(std::string_view key, std::string_view expected) {
-        if (m_problem.empty())
-            m_problem = "The setting \"" + std::string(key) + "\" is not " + std::string(expected) +
-                        "; the stored settings are damaged or not from this program.";
-    }
-
-    const Value& m_map;
-    std::string m_problem;
-};
 
 } // namespace
 
@@ -153,22 +72,10 @@ Value toValue(const GenerationRequest& r) {
 }
 
 Result<GenerationRequest> generationRequestFromValue(const Value& value) {
-    if (!value.isMap())
-        return makeError(ErrorCode::Malformed,
-                         "These settings are not a map of names and values; they are damaged or "
-                         "not from this program.");
-    if (!value["version"].isInt())
-        return makeError(
-            ErrorCode::Malformed,
-            "These settings do not say their version; they are damaged or not from this program.");
-    const std::int64_t version = value["version"].asInt();
-    if (version < 1 || version > GenerationRequest::kVersion)
-        return makeError(ErrorCode::Unsupported, "These settings are of version " + std::to_string(version) +
-                                                     ", this program reads version 1 to " +
-                                                     std::to_string(GenerationRequest::kVersion) +
-                                                     "; a newer Canopy can read them.");
+    if (auto readable = checkSettingsVersion(value, GenerationRequest::kVersion); !readable)
+        return readable.error();
     GenerationRequest r;
-    Reader reader(value);
+    SettingReader reader(value);
     reader.read("prompt", r.prompt);
     reader.read("negative", r.negativePrompt);
     reader.read("model", r.modelId);
