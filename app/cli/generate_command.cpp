@@ -116,7 +116,7 @@ int tellEnd(const JobRecord& record, bool json) {
     if (json) {
         Value v;
         v.set("event", "end").set("job", record.id).set("state", jobStateName(record.state));
-        v.set("seed", record.request.seed);
+        v.set("seed", record.clip()->seed);
         if (done) {
             v.set("file", record.resultFile.string()).set("summary", record.summary);
         } else {

@@ -36,7 +36,7 @@ struct JobOutcome {
     Error error;   ///< unless Finished: the sentence for the person
     Value details; ///< of Failed: figures for out_of_memory, missing names for models; null otherwise
     Value request; ///< of Finished: the resolved request
-    Value summary; ///< of Finished: seconds by stage, step seconds, planned and measured bytes
+    Value summary; ///< of Finished: see protocol::Finished
     /// How many times this job was open when the worker died, over all its submissions to this client. At 2
     /// it is to be set aside and not started again by itself.
     int workerDeaths = 0;
@@ -55,6 +55,10 @@ public:
     }
     /// At most 20 a second; the newest also stands in the snapshot.
     virtual void jobProgress(const protocol::Progress& progress) { (void)progress; }
+    /// More of an answer, to be appended.
+    virtual void jobWords(JobId job, const std::string& text) { (void)job, (void)text; }
+    /// Which video tokens were chosen: a TokenRun as CBOR.
+    virtual void jobTokens(JobId job, BlobPtr run) { (void)job, (void)run; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
     /// One final frame of RGB bytes, in order; info.index of info.count.

@@ -124,6 +124,18 @@ void OpenJobs::on(Timing timing) {
     show();
 }
 
+void OpenJobs::on(const Words& words) {
+    Job* job = known(words.job);
+    if (job == nullptr) {
+        return;
+    }
+    job->view.lastProgressAt = steadySeconds();
+    job->view.stuck = false;
+    if (const auto listener = job->submission.listener.lock()) {
+        listener->jobWords(words.job, words.text);
+    }
+}
+
 void OpenJobs::deliver(const BlobPtr& blob) {
     const BlobStart& info = blob->info;
     Job* job = known(info.job);
@@ -141,6 +153,8 @@ void OpenJobs::deliver(const BlobPtr& blob) {
             listener->jobFrame(info.job, blob);
         } else if (info.kind == "latents") {
             listener->jobLatents(info.job, blob);
+        } else if (info.kind == "token_run") {
+            listener->jobTokens(info.job, blob);
         }
     }
 }

@@ -55,6 +55,14 @@ std::string placeOf(const Progress& p) {
         return "while decoding part " + of;
     case Stage::Encode:
         return "while writing the file";
+    case Stage::Vision:
+        return "while looking at frame " + of;
+    case Stage::Select:
+        return "while choosing tokens";
+    case Stage::Prefill:
+        return "while reading the question, layer " + of;
+    case Stage::Answer:
+        return "while answering";
     }
     return {};
 }
@@ -751,6 +759,7 @@ private:
 
     void on(const Progress& progress) { m_jobs.on(progress); }
     void on(const Resolved& resolved) { m_jobs.on(resolved); }
+    void on(const Words& words) { m_jobs.on(words); }
     void on(Timing timing) { m_jobs.on(std::move(timing)); }
 
     void on(Finished finished) {

@@ -107,6 +107,13 @@ VideoLayout videoLayout(const QaModelRecord& model, const AskRequest& request) {
     return layout;
 }
 
+std::int64_t plannedVideoTokens(const QaModelRecord& model, const AskRequest& request) {
+    const VideoLayout layout = videoLayout(model, request);
+    if (request.tokens.mode == TokenMode::All || tokenModeInfo(request.tokens.mode).insideModel)
+        return layout.tokens();
+    return std::llround(request.tokens.keep * static_cast<double>(layout.cells)) + layout.newlines;
+}
+
 std::uint64_t kvBytesPerToken(const Qwen2Config& language, int bytes) {
     return static_cast<Bytes>(language.layers) * 2 * static_cast<Bytes>(language.kvHeads) *
            static_cast<Bytes>(language.headDim) * static_cast<Bytes>(bytes);

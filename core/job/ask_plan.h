@@ -30,6 +30,10 @@ struct VideoLayout {
 };
 VideoLayout videoLayout(const QaModelRecord& model, const AskRequest& request);
 
+/// Video tokens that a plan counts with: all for All and modes inside the language model, else the kept
+/// cells and every newline of the layout.
+std::int64_t plannedVideoTokens(const QaModelRecord& model, const AskRequest& request);
+
 /// Bytes of keys and values of one token over all layers: layers x 2 x kvHeads x headDim x element
 /// (token-forest.md 1.10, 1.11).
 std::uint64_t kvBytesPerToken(const Qwen2Config& language, int elementBytes);

@@ -167,7 +167,7 @@ Value toValue(const AskRequest& r) {
         v.set("time_instruction", *r.timeInstruction);
     v.set("max_new_tokens", r.maxNewTokens).set("precision", precisionName(r.precision));
     v.set("device", deviceName(r.device)).set("threads", r.threads).set("memory", r.memoryBudgetGb);
-    v.set("kernel_set", r.kernelSet);
+    v.set("kernel_set", r.kernelSet).set("video_notes", listOf(r.videoNotes));
     if (!r.framesFile.empty()) {
         v.set("frames_file", r.framesFile).set("frame_index", listOf(r.frameIndex));
         v.set("frame_seconds", listOf(r.frameSeconds)).set("video_seconds", r.videoSeconds);
@@ -199,6 +199,7 @@ Result<AskRequest> askRequestFromValue(const Value& value) {
     reader.read("threads", r.threads);
     reader.read("memory", r.memoryBudgetGb);
     reader.read("kernel_set", r.kernelSet);
+    reader.read("video_notes", r.videoNotes);
     reader.read("frames_file", r.framesFile);
     reader.read("frame_index", r.frameIndex);
     reader.read("frame_seconds", r.frameSeconds);

@@ -111,7 +111,8 @@ struct AskRequest {
     DeviceKind device = DeviceKind::Cpu;
     int threads = 0;
     double memoryBudgetGb = 0;
-    std::string kernelSet; ///< resolved by the worker
+    std::string kernelSet;               ///< resolved by the worker
+    std::vector<std::string> videoNotes; ///< what of the video was not used and why; by the client
     /// Frames as the client sampled and resized them (core/media/sampled_frames.h): a safetensors file with
     /// "frames" uint8 [T, S, S, 3]. The worker opens no video. Never stored.
     std::string framesFile;

@@ -15,12 +15,13 @@ namespace {
 constexpr std::string_view kStateNames[] = {"queued", "running",   "encoding",    "done",
                                             "failed", "cancelled", "interrupted", "quarantined"};
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 constexpr const char* kSchema = R"(
 CREATE TABLE jobs(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   place INTEGER NOT NULL,
   state TEXT NOT NULL,
+  kind TEXT NOT NULL DEFAULT 'generate',
   request TEXT NOT NULL,
   target_file TEXT NOT NULL DEFAULT '',
   frames_dir TEXT NOT NULL DEFAULT '',
@@ -40,12 +41,17 @@ CREATE TABLE jobs(
   summary TEXT NOT NULL DEFAULT 'null');
 CREATE INDEX jobs_by_place ON jobs(place);
 CREATE TABLE flags(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+)";
+/// Version 1 knew clips only.
+constexpr const char* kFromVersion1 = R"(
+ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'generate';
+PRAGMA user_version = 2;
 )";
 
 constexpr std::string_view kColumns =
     "id, place, state, request, target_file, frames_dir, reserved, attempt, worker_deaths, epoch, owner_pid, "
-    "owner_start, code, sentence, latents, result, queued_ms, started_ms, ended_ms, summary";
+    "owner_start, code, sentence, latents, result, queued_ms, started_ms, ended_ms, summary, kind";
 
 constexpr std::string_view kNotSaved = "The list of jobs could not be saved";
 constexpr std::string_view kNotRead = "The list of jobs could not be read";
@@ -80,7 +86,7 @@ JobRecord readRow(const db::Statement& s) {
     if (auto summary = parseJson(s.text(19), kRequestLimits))
         job.summary = std::move(*summary);
     const auto map = parseJson(s.text(3), kRequestLimits);
-    auto request = map ? generationRequestFromValue(*map) : Result<GenerationRequest>(map.error());
+    auto request = map ? jobRequestFromValue(s.text(20), *map) : Result<JobRequest>(map.error());
     if (request) {
         job.request = std::move(*request);
     } else {
@@ -188,16 +194,16 @@ struct JobStore::Impl {
         return std::optional<JobRecord>();
     }
 
-    Result<JobId> insert(const GenerationRequest& request, const JobTarget& target) {
-        GenerationRequest stored = request;
-        stored.resumeLatentsPath.clear();
-        stored.imagePixelsPath.clear();
+    Result<JobId> insert(const JobRequest& request, const JobTarget& target) {
         db::Statement s(
             handle(),
-            "INSERT INTO jobs(place, state, request, target_file, frames_dir, reserved, owner_pid, "
+            "INSERT INTO jobs(place, state, kind, request, target_file, frames_dir, reserved, owner_pid, "
             "owner_start, queued_ms) "
-            "VALUES((SELECT COALESCE(MAX(place), 0) + 1 FROM jobs), 'queued', ?, ?, ?, ?, ?, ?, ?)");
-        s.bind(toJson(toValue(stored))).bind(target.file.native()).bind(target.framesDir.native());
+            "VALUES((SELECT COALESCE(MAX(place), 0) + 1 FROM jobs), 'queued', ?, ?, ?, ?, ?, ?, ?, ?)");
+        s.bind(jobKindName(request));
+        s.bind(toJson(toValue(withoutTransients(request))))
+            .bind(target.file.native())
+            .bind(target.framesDir.native());
         s.bind(std::int64_t{target.reserved});
         s.bind(target.reserved ? self.pid : std::int64_t{0});
         s.bind(target.reserved ? asColumn(self.startTicks) : std::int64_t{0});
@@ -246,6 +252,12 @@ Result<std::unique_ptr<JobStore>> JobStore::open(const std::filesystem::path& fi
             if (!transaction.begun() || ((*database)->userVersion() == 0 && !(*database)->run(kSchema)) ||
                 !transaction.commit())
                 return (*database)->error("The list of jobs could not be made");
+        } else if (version == 1) {
+            db::Transaction transaction(**database);
+            if (!transaction.begun() ||
+                ((*database)->userVersion() == 1 && !(*database)->run(kFromVersion1)) ||
+                !transaction.commit())
+                return (*database)->error("The list of jobs of an earlier version could not be taken over");
         }
         db::Statement probe((*database)->handle(), "SELECT " + std::string(kColumns) + " FROM jobs LIMIT 1");
         db::Statement flags((*database)->handle(), "SELECT name, value FROM flags LIMIT 1");
@@ -287,7 +299,7 @@ Result<std::unique_ptr<JobStore>> JobStore::open(const std::filesystem::path& fi
     return store;
 }
 
-Result<JobId> JobStore::append(const GenerationRequest& request, const JobTarget& target) {
+Result<JobId> JobStore::append(const JobRequest& request, const JobTarget& target) {
     return m_impl->inTransaction([&] { return m_impl->insert(request, target); });
 }
 
@@ -413,8 +425,9 @@ Result<int> JobStore::releaseDeadOwners(bool pauseQueue) {
                 continue;
             db::Statement interrupt(d.handle(),
                                     "UPDATE jobs SET state = 'interrupted', code = 'worker_lost', sentence = "
-                                    "'The program was closed while this clip was being made.', ended_ms = ? "
-                                    "WHERE id = ?");
+                                    "'The program was closed while this ' || CASE kind WHEN 'ask' THEN "
+                                    "'question was being answered.' ELSE 'clip was being made.' END, "
+                                    "ended_ms = ? WHERE id = ?");
             interrupt.bind(wallMillis()).bind(id);
             if (auto done = d.finish(interrupt); !done)
                 return done.error();
@@ -431,11 +444,9 @@ Result<void> JobStore::setEpoch(JobId id, std::uint64_t epoch) {
     return m_impl->updateOwn(id, "epoch = ?", [&](db::Statement& s) { s.bind(asColumn(epoch)); });
 }
 
-Result<void> JobStore::setResolved(JobId id, const GenerationRequest& request) {
-    GenerationRequest stored = request;
-    stored.resumeLatentsPath.clear();
-    stored.imagePixelsPath.clear();
-    return m_impl->updateOwn(id, "request = ?", [&](db::Statement& s) { s.bind(toJson(toValue(stored))); });
+Result<void> JobStore::setResolved(JobId id, const JobRequest& request) {
+    return m_impl->updateOwn(id, "request = ?",
+                             [&](db::Statement& s) { s.bind(toJson(toValue(withoutTransients(request)))); });
 }
 
 Result<void> JobStore::setLatents(JobId id, const std::filesystem::path& latentsFile) {

@@ -10,7 +10,7 @@
 
 #include "core/base/result.h"
 #include "core/base/value.h"
-#include "core/job/generation_request.h"
+#include "core/job/job_request.h"
 
 namespace canopy {
 
@@ -50,7 +50,7 @@ struct JobRecord {
     JobId id = 0;
     std::int64_t place = 0; ///< order in the queue
     JobState state = JobState::Queued;
-    GenerationRequest request; ///< as resolved by the worker from the moment it said so
+    JobRequest request; ///< as resolved by the worker from the moment it said so
     JobTarget target;
     int attempt = 0;                      ///< times it was started
     int workerDeaths = 0;                 ///< times the worker ended while it ran
@@ -59,11 +59,16 @@ struct JobRecord {
     ErrorCode code = ErrorCode::Internal; ///< failed, interrupted, quarantined: why
     std::string sentence;                 ///< the same in words; empty otherwise
     std::filesystem::path latentsFile;    ///< denoising is done and lies here; empty = no
-    std::filesystem::path resultFile;     ///< done: the clip
-    std::int64_t queuedMillis = 0;        ///< wall clock; 0 = not yet
+    std::filesystem::path
+        resultFile;                ///< done: the clip, or the record of an answer (core/studio/answer_file.h)
+    std::int64_t queuedMillis = 0; ///< wall clock; 0 = not yet
     std::int64_t startedMillis = 0;
     std::int64_t endedMillis = 0;
     Value summary; ///< what the worker said at the end: seconds by stage, peak and planned bytes
+
+    /// The request by kind; null for the other.
+    const GenerationRequest* clip() const { return std::get_if<GenerationRequest>(&request); }
+    const AskRequest* question() const { return std::get_if<AskRequest>(&request); }
 };
 
 /// What opening found, for the person.
@@ -85,7 +90,7 @@ public:
     JobStore(const JobStore&) = delete;
     JobStore& operator=(const JobStore&) = delete;
 
-    Result<JobId> append(const GenerationRequest& request, const JobTarget& target = {});
+    Result<JobId> append(const JobRequest& request, const JobTarget& target = {});
     Result<std::optional<JobRecord>> find(JobId id) const;
     Result<std::vector<JobRecord>> all() const; ///< in queue order
     /// Goes up with every change by this or any other process.
@@ -107,7 +112,7 @@ public:
 
     // All of the following need a job that this process runs.
     Result<void> setEpoch(JobId id, std::uint64_t epoch);
-    Result<void> setResolved(JobId id, const GenerationRequest& request);
+    Result<void> setResolved(JobId id, const JobRequest& request);
     Result<void> setLatents(JobId id, const std::filesystem::path& latentsFile);
     Result<void> setEncoding(JobId id);
     Result<void> setDone(JobId id, const std::filesystem::path& resultFile, const Value& summary);

@@ -9,6 +9,10 @@
 namespace canopy::protocol {
 namespace {
 
+/// In the order of Stage.
+constexpr std::array<std::string_view, 9> kStageNames = {"load",   "text",   "denoise", "decode", "encode",
+                                                         "vision", "select", "prefill", "answer"};
+
 // ---- The fields of each message, once. visit() is used for writing (const message) and for reading.
 
 template <typename M>
@@ -124,6 +128,15 @@ struct Fields<Timing> {
     template <typename V, typename M>
     static void visit(V& v, M& m) {
         v("job", m.job), v("step", m.step), v("name", m.name), v("seconds", m.seconds);
+    }
+};
+
+template <>
+struct Fields<Words> {
+    static constexpr std::string_view kType = "words";
+    template <typename V, typename M>
+    static void visit(V& v, M& m) {
+        v("job", m.job), v("text", m.text);
     }
 };
 
@@ -256,9 +269,13 @@ public:
             logLevelName);
     }
     void operator()(std::string_view key, Stage& field) {
-        readName(key, field,
-                 std::array{Stage::Load, Stage::Text, Stage::Denoise, Stage::Decode, Stage::Encode},
-                 stageName);
+        if (const Value* v = find(key, &Value::isString, "text")) {
+            if (const auto stage = stageFromName(v->asString())) {
+                field = *stage;
+            } else {
+                refuse(key, "a known name");
+            }
+        }
     }
     void operator()(std::string_view key, ErrorCode& field) {
         if (const Value* v = find(key, &Value::isString, "text")) {
@@ -348,19 +365,16 @@ Result<Variant> variantFromValue(const Value& value) {
 } // namespace
 
 std::string_view stageName(Stage stage) {
-    switch (stage) {
-    case Stage::Load:
-        return "load";
-    case Stage::Text:
-        return "text";
-    case Stage::Denoise:
-        return "denoise";
-    case Stage::Decode:
-        return "decode";
-    case Stage::Encode:
-        return "encode";
+    return kStageNames[static_cast<std::size_t>(stage)];
+}
+
+std::optional<Stage> stageFromName(std::string_view name) {
+    for (std::size_t i = 0; i < kStageNames.size(); ++i) {
+        if (kStageNames[i] == name) {
+            return static_cast<Stage>(i);
+        }
     }
-    return "load";
+    return std::nullopt;
 }
 
 Value toValue(const ClientMessage& message) {

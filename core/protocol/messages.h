@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,7 +13,7 @@
 namespace canopy::protocol {
 
 /// Window and worker must be of equal protocol version.
-inline constexpr int kProtocolVersion = 1;
+inline constexpr int kProtocolVersion = 2;
 inline constexpr std::uint32_t kMaxMessageBytes = 1u << 20;
 
 using JobId = std::int64_t;
@@ -27,12 +28,15 @@ struct ClientHello {
     LogLevel logLevel = LogLevel::Info;
 };
 
-/// Starts a job. `kind` is "generate" now; later issues add kinds. Ends in exactly one Finished or Failed.
+/// Starts a job. Ends in exactly one Finished or Failed. Kinds:
+///   "generate"    request = GenerationRequest, model = ModelRecord
+///   "ask"         request = AskRequest, model = QaModelRecord
+///   "similarity"  the same with "cell" in the request: cosine of that cell with every cell of the video
 struct StartJob {
     JobId job = 0;
     std::string kind;
-    Value request; ///< GenerationRequest as a map
-    Value model;   ///< ModelRecord as a map: what the client found when it scanned headers
+    Value request;
+    Value model; ///< what the client found when it scanned headers
 };
 
 struct CancelJob {
@@ -77,9 +81,10 @@ struct LogLine {
     LogRecord record;
 };
 
-enum class Stage : std::uint8_t { Load, Text, Denoise, Decode, Encode };
+enum class Stage : std::uint8_t { Load, Text, Denoise, Decode, Encode, Vision, Select, Prefill, Answer };
 
-/// At most 20 a second, always at the end of a step. Units of Denoise are steps, of Decode latent frames.
+/// At most 20 a second, always at the end of a step. Units of Denoise are steps, of Decode latent frames, of
+/// Vision frames, of Prefill layers, of Answer tokens.
 struct Progress {
     JobId job = 0;
     Stage stage = Stage::Load;
@@ -108,8 +113,15 @@ struct Timing {
     double seconds = 0;
 };
 
+/// More of an answer: whole UTF-8 characters, to be appended.
+struct Words {
+    JobId job = 0;
+    std::string text;
+};
+
 /// Announces a blob of which chunks follow. kind: "preview" (uint8 RGB, frames of one animated preview),
-/// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes).
+/// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes), "token_run"
+/// (TokenRun as CBOR).
 struct BlobStart {
     std::uint64_t blob = 0;
     JobId job = 0;
@@ -134,7 +146,9 @@ struct BlobChunk {
 struct Finished {
     JobId job = 0;
     Value request; ///< resolved request
-    Value summary; ///< seconds by stage, peak and planned bytes, step seconds
+    /// generate: seconds by stage, peak and planned bytes, step seconds; ask: Answer; similarity: "cosine",
+    /// little-endian float32 bytes, one per cell.
+    Value summary;
 };
 
 struct Failed {
@@ -144,10 +158,11 @@ struct Failed {
 };
 
 using ClientMessage = std::variant<ClientHello, StartJob, CancelJob, Subscribe, BlobCredit, Shutdown>;
-using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing, BlobStart,
-                                   BlobChunk, Finished, Failed>;
+using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing, Words,
+                                   BlobStart, BlobChunk, Finished, Failed>;
 
-std::string_view stageName(Stage stage); ///< "load", "text", "denoise", "decode", "encode"
+std::string_view stageName(Stage stage); ///< "load", "text", "denoise", ...
+std::optional<Stage> stageFromName(std::string_view name);
 
 /// A message as a map with its type under "type"; fields are listed once, in messages.cpp.
 Value toValue(const ClientMessage& message);

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,7 +11,7 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "core/client/worker_client.h"
@@ -20,48 +19,16 @@
 #include "core/project/job_store.h"
 #include "core/protocol/session_file.h"
 #include "core/studio/clip_encoder.h"
+#include "core/studio/frame_sampler.h"
+#include "core/studio/inbox.h"
+#include "core/studio/probe_run.h"
+#include "core/studio/running_job.h"
 #include "core/studio/studio.h"
 
 namespace canopy {
 
-/// What the worker said about a job, and what the encoder made of it: the conductor's inbox.
-struct JobResolved {
-    JobId job = 0;
-    Value request;
-    Value memoryPlan;
-};
-struct JobLatents {
-    JobId job = 0;
-    client::BlobPtr latents;
-};
-struct JobFrame {
-    JobId job = 0;
-    client::BlobPtr frame;
-};
-using StudioEvent = std::variant<JobResolved, JobLatents, JobFrame, client::JobOutcome, EncodeReport>;
-
-/// Queue between the client's and the encoder's threads and the conductor; outlives all of them by shared
-/// ownership.
-class Inbox : public client::JobListener {
-public:
-    void push(StudioEvent event);
-    void wake(); ///< something changed: look again
-    /// Waits for an event, a wake or the time; then everything that has come.
-    std::deque<StudioEvent> wait(std::chrono::milliseconds atMost);
-
-    void jobResolved(JobId job, const Value& request, const Value& memoryPlan) override;
-    void jobLatents(JobId job, client::BlobPtr latents) override;
-    void jobFrame(JobId job, client::BlobPtr frame) override;
-    void jobEnded(const client::JobOutcome& outcome) override;
-
-private:
-    std::mutex m_mutex;
-    std::condition_variable m_arrived;
-    std::deque<StudioEvent> m_events;
-    bool m_woken = false;
-};
-
-/// Owns the worker connection, the encoder and the running job. Public functions are thread-safe; everything
+/// Takes jobs through queue, cancel and worker deaths; what a job makes is RunningJob's. Owns the worker
+/// connection, the encoder, the sampler and the running job. Public functions are thread-safe; everything
 /// else happens on its own thread.
 class Conductor {
 public:
@@ -80,7 +47,8 @@ public:
     void holdQueue() { m_held = true; } ///< starts nothing more
     void queueResumed();                ///< the person resumed: forget why it stood still
     std::uint64_t workerBytes() const;
-    void forgetFiles(JobId job); ///< latents and first image of a job that leaves the list
+    void forgetFiles(JobId job); ///< what a job that leaves the list kept beside its row
+    void probe(JobId ask, int cell);
 
     std::shared_ptr<const StudioSnapshot> snapshot() const;
     std::shared_ptr<const StudioSnapshot> waitForChange(std::uint64_t seen,
@@ -89,39 +57,37 @@ public:
 private:
     /// The job under way.
     struct Active {
-        JobRecord job;
-        GenerationRequest request; ///< as sent, then as resolved
-        ModelRecord model;
+        JobRecord record;
+        std::unique_ptr<RunningJob> job;
         double startedAt = 0; ///< steadySeconds()
-        std::uint64_t plannedBytes = 0;
         double fraction = 0;
+        bool submitted = false;
         bool cancelAsked = false;
         bool cancelSent = false;
-        bool latentsSaved = false;
-        bool encoderBegun = false;
-        bool finishing = false; ///< all frames are with the encoder
         std::optional<client::JobOutcome> outcome;
-        std::optional<Error> encodeError;
-        std::optional<EncodeReport> encoded;
+    };
+    /// What the window is shown of an answered question.
+    struct Answered {
+        std::optional<Answer> answer;
+        std::shared_ptr<const TokenRun> run;
     };
 
     void run(std::stop_token stop);
     void take(StudioEvent event);
     void startNext();
-    Result<void> start(JobRecord job);
-    void latentsArrived(const client::BlobPtr& latents);
-    void frameArrived(const client::BlobPtr& frame);
-    void settle(); ///< moves the active job on when worker and encoder have said enough
-    void succeed();
+    Result<void> start(JobRecord record);
+    Result<void> submitWhenReady();
+    void settle(); ///< moves the active job on when worker and helpers have said enough
+    void settleInterrupted(const Error& error);
     void fail(const Error& error);
-    std::string metadataText(const Value& summary) const;
-    Value summaryWithTimes(const Value& summary) const;
+    void endActive();
     void told(const Result<void>& result); ///< logs a job table that cannot be written and tells once
     void note(std::string text);
     void publish();
+    void takePreview(const client::ClientSnapshot& client);
+    JobRow rowOf(const JobRecord& record, const client::ClientSnapshot& client);
+    AskView askOf(const JobRow& row);
     JobProgress progressOf(const client::ClientSnapshot& client);
-    std::filesystem::path latentsFile(JobId job) const;
-    std::filesystem::path imageFile(JobId job) const;
 
     const StudioOptions m_options;
     JobStore& m_jobs;
@@ -137,6 +103,7 @@ private:
     std::vector<std::string> m_notes;
     std::string m_workerSentence;
     std::map<JobId, std::shared_ptr<const Thumbnail>> m_thumbnails;
+    std::map<JobId, Answered> m_answered;
     std::shared_ptr<const client::Preview> m_previewSeen;
     std::shared_ptr<const PreviewImage> m_preview;
     std::uint64_t m_clientSeen = ~std::uint64_t{0};
@@ -153,12 +120,16 @@ private:
     JobId m_runningId = 0;
     std::set<JobId> m_cancelAsked;
     std::string m_pauseReason;
+    std::optional<std::pair<JobId, int>> m_probeWish;
 
     std::shared_ptr<protocol::SessionWriter> m_recorder;
     std::unique_ptr<client::WorkerClient> m_client;
     std::unique_ptr<ClipEncoder> m_encoder;
-    std::jthread m_watcher; ///< wakes the conductor when the client's snapshot changes
-    std::jthread m_thread;  ///< last: it uses all of the above
+    std::unique_ptr<FrameSampler> m_sampler;
+    std::unique_ptr<JobTools> m_tools;
+    std::unique_ptr<ProbeRun> m_probe; ///< conductor thread
+    std::jthread m_watcher;            ///< wakes the conductor when the client's snapshot changes
+    std::jthread m_thread;             ///< last: it uses all of the above
 };
 
 } // namespace canopy

@@ -2,13 +2,25 @@
 
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/job/ask_plan.h"
 #include "core/job/settings_schema.h"
+#include "core/studio/answer_file.h"
 #include "core/studio/clip_encoder.h"
 #include "core/studio/conductor.h"
 #include "core/studio/memory_check.h"
 #include "core/studio/read_clip.h"
 
 namespace canopy {
+namespace {
+
+std::string oneALine(const std::vector<std::string>& sentences) {
+    std::string text;
+    for (const std::string& sentence : sentences)
+        text += (text.empty() ? "" : "\n") + sentence;
+    return text;
+}
+
+} // namespace
 
 struct Studio::Impl {
     StudioOptions options;
@@ -69,8 +81,8 @@ Result<std::unique_ptr<Studio>> Studio::open(StudioOptions options) {
         notes.push_back(report.note);
     if (report.interrupted > 0) {
         pauseReason = "Canopy was not closed properly and " +
-                      (report.interrupted == 1 ? std::string("a clip was")
-                                               : std::to_string(report.interrupted) + " clips were") +
+                      (report.interrupted == 1 ? std::string("a job was")
+                                               : std::to_string(report.interrupted) + " jobs were") +
                       " interrupted; resume the queue to go on.";
         notes.push_back(pauseReason);
     }
@@ -112,9 +124,7 @@ StartCheck Studio::check(const GenerationRequest& request) const {
 
 Result<JobId> Studio::generate(const GenerationRequest& request, const JobTarget& target) {
     const StartCheck checked = check(request);
-    std::string problems;
-    for (const std::string& problem : checked.problems)
-        problems += (problems.empty() ? "" : "\n") + problem;
+    std::string problems = oneALine(checked.problems);
     if (!target.file.empty() && target.file.extension() != ".mp4")
         problems +=
             (problems.empty() ? "" : "\n") + ("The clip's name must end in .mp4: " + target.file.string());
@@ -125,6 +135,65 @@ Result<JobId> Studio::generate(const GenerationRequest& request, const JobTarget
     auto id = m_impl->jobs->append(checked.request, wanted);
     m_impl->conductor->wake();
     return id;
+}
+
+AskCheck Studio::checkAsk(const AskRequest& request) const {
+    AskCheck check;
+    check.request = request;
+    if (!m_impl->options.findQaModel) {
+        check.problems.push_back("This program asks no questions about videos.");
+        return check;
+    }
+    auto model = m_impl->options.findQaModel(request);
+    if (!model) {
+        check.problems.push_back(model.error().message);
+        return check;
+    }
+    check.request = withModelDefaults(request, *model);
+    check.problems = canopy::checkAsk(check.request, *model);
+    if (!check.problems.empty())
+        return check;
+    const bool half =
+        check.request.precision == Precision::BFloat16 ||
+        (check.request.precision == Precision::Auto && check.request.device == DeviceKind::Cuda);
+    check.videoTokens = plannedVideoTokens(*model, check.request);
+    check.unprunedTokens = videoLayout(*model, check.request).tokens();
+    const std::int64_t prompt = check.videoTokens + kPlannedTextTokens;
+    check.kvBytes = static_cast<std::uint64_t>(prompt) * kvBytesPerToken(model->language, half ? 2 : 4);
+    check.flop = prefillFlop(model->language, prompt);
+    check.plan = planMemory(*model, check.request, check.videoTokens);
+    const std::uint64_t held = m_impl->conductor->workerBytes();
+    check.budgetBytes = memoryBudget(check.request, held);
+    if (auto problem = memoryProblem(check.plan, check.request, held))
+        check.problems.push_back(problem->message);
+    return check;
+}
+
+Result<JobId> Studio::ask(const AskRequest& request, const JobTarget& target) {
+    const AskCheck checked = checkAsk(request);
+    if (!checked.problems.empty())
+        return makeError(ErrorCode::InvalidArgument, oneALine(checked.problems));
+    JobTarget wanted = target;
+    wanted.reserved |= m_impl->options.onlyReservedJobs;
+    auto id = m_impl->jobs->append(checked.request, wanted);
+    m_impl->conductor->wake();
+    return id;
+}
+
+Result<std::shared_ptr<const TokenRun>> Studio::tokenRun(JobId id) const {
+    const auto snapshot = m_impl->conductor->snapshot();
+    if (const AskView* view = snapshot->findAsk(id); view && view->run)
+        return view->run;
+    const auto job = m_impl->jobs->find(id);
+    if (!job)
+        return job.error();
+    if (!*job || !(*job)->question() || (*job)->resultFile.empty())
+        return makeError(ErrorCode::NotFound, "Question " + std::to_string(id) + " has no answer yet.");
+    return readAnswerFile((*job)->resultFile);
+}
+
+void Studio::probe(JobId ask, int cell) {
+    m_impl->conductor->probe(ask, cell);
 }
 
 Result<void> Studio::cancel(JobId id) {

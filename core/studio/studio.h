@@ -12,8 +12,11 @@
 #include "core/base/result.h"
 #include "core/client/worker_client.h"
 #include "core/formats/model_config.h"
+#include "core/formats/qa_model.h"
+#include "core/job/ask_request.h"
 #include "core/job/generation_request.h"
 #include "core/job/memory_plan.h"
+#include "core/job/token_run.h"
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/studio/studio_snapshot.h"
@@ -28,6 +31,8 @@ struct StudioOptions {
     /// The model of a request (by modelId, else modelPath), found from headers. Called on the conductor
     /// thread.
     std::function<Result<ModelRecord>(const GenerationRequest&)> findModel;
+    /// The same for questions. Empty: this program asks none.
+    std::function<Result<QaModelRecord>(const AskRequest&)> findQaModel;
     std::filesystem::path workerProgram;        ///< empty = `canopy-worker` beside the executable
     std::vector<std::string> workerEnvironment; ///< "NAME=value", added to this process's
     client::SupervisionTimes times;             ///< of the worker; tests scale them
@@ -43,6 +48,18 @@ struct StartCheck {
     MemoryPlan plan;               ///< of the request with the model's defaults filled in
     std::uint64_t budgetBytes = 0; ///< what the plan may take on its device
     GenerationRequest request;     ///< defaults filled in
+};
+
+/// The same for a question, with what it would cost. The video is not looked at.
+struct AskCheck {
+    std::vector<std::string> problems;
+    AskRequest request; ///< defaults filled in
+    MemoryPlan plan;
+    std::uint64_t budgetBytes = 0;
+    std::int64_t videoTokens = 0;    ///< given to the language model, as planned
+    std::int64_t unprunedTokens = 0; ///< cells and newlines of the whole video
+    std::uint64_t kvBytes = 0;       ///< of the prompt
+    double flop = 0;                 ///< of the prefill
 };
 
 /// The conductor that window and command line share: job table, library, worker, encoder. All functions are
@@ -62,6 +79,14 @@ public:
     /// Checks and appends. After an ok the job survives anything. An error holds all problems, one a line.
     Result<JobId> generate(const GenerationRequest& request, const JobTarget& target = {});
     StartCheck check(const GenerationRequest& request) const;
+    /// Appends a question (or, without one, a selection of tokens) to the same queue.
+    Result<JobId> ask(const AskRequest& request, const JobTarget& target = {});
+    AskCheck checkAsk(const AskRequest& request) const;
+    /// The tokens of an answered question, also of earlier starts. Reads a file.
+    Result<std::shared_ptr<const TokenRun>> tokenRun(JobId id) const;
+    /// Asks for the similarity of one cell with all others of a question's video; StudioSnapshot::probe
+    /// follows. A newer wish replaces one that waits.
+    void probe(JobId ask, int cell);
     Result<void> cancel(JobId id); ///< queued: at once; running: within a block, the row says "Stopping"
     Result<void> retry(JobId id);
     Result<JobId> duplicate(JobId id);

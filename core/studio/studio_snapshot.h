@@ -11,6 +11,7 @@
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/protocol/messages.h"
+#include "core/studio/ask_view.h"
 
 namespace canopy {
 
@@ -44,7 +45,7 @@ struct JobProgress {
 /// One row of the job list.
 struct JobRow {
     JobRecord record;
-    std::string title; ///< first words of the prompt, one line
+    std::string title; ///< first words of the prompt or question, one line
     std::string words; ///< the state as shown: "Waiting", "Step 7 of 30", "Done", "Failed: ..." ...
     std::optional<JobProgress> progress;        ///< while running or encoding here
     bool waitsForOther = false;                 ///< runs in another program
@@ -74,6 +75,8 @@ struct WorkerView {
 struct StudioSnapshot {
     std::uint64_t sequence = 0; ///< goes up with every difference
     std::vector<JobRow> jobs;   ///< in queue order, finished ones included
+    std::vector<AskView> asks;  ///< the questions among them, in the same order
+    SimilarityProbe probe;      ///< the last one answered; ask = 0: none yet
     bool queuePaused = false;
     std::string pauseReason; ///< why the queue stands still, in words; empty when it does not or was asked to
     std::string otherProgram; ///< "Another Canopy program (process 123) is making a clip"; empty = none
@@ -86,6 +89,7 @@ struct StudioSnapshot {
     std::vector<std::string> notes; ///< told once each by the window: recovered job list, worker deaths ...
 
     const JobRow* find(JobId id) const;
+    const AskView* findAsk(JobId id) const;
 };
 
 } // namespace canopy

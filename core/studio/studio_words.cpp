@@ -31,6 +31,14 @@ std::string progressWords(const JobProgress& p) {
         return of("Decoding", p.unit, p.units);
     case protocol::Stage::Encode:
         return "Writing the clip";
+    case protocol::Stage::Vision:
+        return of("Looking at frame", p.units > 0 ? std::min(p.unit + 1, p.units) : p.unit, p.units);
+    case protocol::Stage::Select:
+        return "Choosing tokens";
+    case protocol::Stage::Prefill:
+        return "Reading the question";
+    case protocol::Stage::Answer:
+        return "Answering";
     }
     return {};
 }
@@ -61,6 +69,12 @@ std::string jobTitle(std::string_view prompt) {
             --cut; // never inside a character
     }
     return title.substr(0, cut) + "\u2026";
+}
+
+std::string askTitle(const AskRequest& request) {
+    return request.question.empty()
+               ? "Tokens of " + std::filesystem::path(request.videoPath).filename().string()
+               : request.question;
 }
 
 std::string jobWords(const JobRecord& job, const JobProgress* progress, bool queuePaused) {
@@ -138,6 +152,13 @@ const JobRow* StudioSnapshot::find(JobId id) const {
     for (const JobRow& row : jobs)
         if (row.record.id == id)
             return &row;
+    return nullptr;
+}
+
+const AskView* StudioSnapshot::findAsk(JobId id) const {
+    for (const AskView& ask : asks)
+        if (ask.id == id)
+            return &ask;
     return nullptr;
 }
 

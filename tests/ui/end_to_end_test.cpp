@@ -55,11 +55,11 @@ private Q_SLOTS:
         qInfo("worst gap of the GUI thread %.1f ms, %d above 50 ms", d.window().watchdog().worstMillis(),
               d.window().watchdog().stalls());
         QTRY_COMPARE_WITH_TIMEOUT(d.clips(), 1, kPatience);
-        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), d.lastJob()->record.request.frames,
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), d.lastJob()->record.clip()->frames,
                                   kPatience);
         const auto first = d.lastJob()->record.resultFile;
         const auto firstFrames = framesOf(first);
-        QCOMPARE(int(firstFrames.size()), d.lastJob()->record.request.frames);
+        QCOMPARE(int(firstFrames.size()), d.lastJob()->record.clip()->frames);
 
         // Settings from the file give the same frames again.
         d.type(QStringLiteral("something else entirely"));

@@ -32,7 +32,7 @@ JobRow failed(JobId id) {
     JobRow r;
     r.record.id = id;
     r.record.state = JobState::Failed;
-    r.record.request.prompt = "a red fox";
+    std::get<GenerationRequest>(r.record.request).prompt = "a red fox";
     r.record.sentence = "The CPU has 3.1 GB free; decoding needs 5.2 GB. Choose a smaller size.";
     r.title = "a red fox";
     r.words = "Failed: not enough memory";

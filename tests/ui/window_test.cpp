@@ -38,7 +38,7 @@ private Q_SLOTS:
         QTRY_VERIFY_WITH_TIMEOUT(d.lastIs(JobState::Done), kPatience);
         QTRY_COMPARE_WITH_TIMEOUT(d.clips(), 1, kPatience);
         QTRY_VERIFY_WITH_TIMEOUT(!d.viewer().clipFile().isEmpty(), kPatience);
-        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), d.lastJob()->record.request.frames,
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), d.lastJob()->record.clip()->frames,
                                   kPatience);
         QVERIFY(d.viewer().playback().isPlaying()); // the finished clip loops
         QCOMPARE(d.form().history().last(), QStringLiteral("a red fox on the snow"));
@@ -49,7 +49,7 @@ private Q_SLOTS:
         QTRY_VERIFY_WITH_TIMEOUT(d.find<QPushButton>("dropReload"), kPatience);
         QTest::mouseClick(d.find<QPushButton>("dropReload"), Qt::LeftButton);
         QCOMPARE(d.form().request().prompt, std::string("a red fox on the snow"));
-        QCOMPARE(d.form().request().seed, d.lastJob()->record.request.seed);
+        QCOMPARE(d.form().request().seed, d.lastJob()->record.clip()->seed);
     }
 
     void guiNeverBlocksWhileWorking() {

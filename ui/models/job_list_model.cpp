@@ -105,7 +105,7 @@ QVariant JobListModel::data(const QModelIndex& index, int role) const {
     case TitleRole:
         return QString::fromStdString(row->title);
     case Qt::ToolTipRole:
-        return QString::fromStdString(record.request.prompt);
+        return QString::fromStdString(record.clip() ? record.clip()->prompt : record.question()->question);
     case Qt::AccessibleTextRole: {
         QString text =
             tr("%1, %2").arg(QString::fromStdString(row->title), QString::fromStdString(row->words));

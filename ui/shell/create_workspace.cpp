@@ -120,8 +120,8 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
     connect(m_p.queue, &QueuePanel::pauseRequested, this,
             [this](bool paused) { paused ? m_link->pauseQueue() : m_link->resumeQueue(); });
     connect(m_p.queue, &QueuePanel::reloadRequested, this, [this](JobId id) {
-        if (const auto* row = m_snapshot ? m_snapshot->find(id) : nullptr)
-            m_p.request->setRequest(row->record.request);
+        if (const auto* row = m_snapshot ? m_snapshot->find(id) : nullptr; row && row->record.clip())
+            m_p.request->setRequest(*row->record.clip());
     });
     connect(m_p.library, &LibraryPanel::searchChanged, m_link, &StudioLink::searchClips);
     connect(m_p.library, &LibraryPanel::clipChosen, this, &CreateWorkspace::openClip);
@@ -300,9 +300,9 @@ void CreateWorkspace::updateShown() {
                                : state == JobState::Queued ? tr("This clip is waiting for its turn.")
                                                            : QString());
     const auto& preview = m_snapshot->preview;
-    if (state != JobState::Done && preview && preview->job == m_job)
-        m_p.viewer->showPreview(preview, row->record.request);
-    if (state == JobState::Done) {
+    if (state != JobState::Done && preview && preview->job == m_job && row->record.clip())
+        m_p.viewer->showPreview(preview, *row->record.clip());
+    if (state == JobState::Done && row->record.clip()) {
         const QString file = QString::fromStdString(row->record.resultFile.string());
         if (m_p.viewer->clipFile() != file) {
             m_p.viewer->showClip(file, true);
@@ -334,8 +334,9 @@ void CreateWorkspace::showFailure(const JobRow& row) {
                                m_follow = true;
                            },
                            true});
-    actions.push_back({tr("Reload settings"), QStringLiteral("cardReload"),
-                       [this, request = row.record.request] { m_p.request->setRequest(request); }});
+    if (const auto* clip = row.record.clip())
+        actions.push_back({tr("Reload settings"), QStringLiteral("cardReload"),
+                           [this, request = *clip] { m_p.request->setRequest(request); }});
     actions.push_back({tr("Copy details"), QStringLiteral("cardCopy"),
                        [details] { QGuiApplication::clipboard()->setText(details); }});
     const QString sentence = row.record.sentence.empty() ? QString::fromStdString(row.words)
@@ -371,10 +372,10 @@ void CreateWorkspace::updateWaiting() {
     const GenerationRequest wanted = m_p.request->request();
     double last = 0;
     for (const auto& job : m_snapshot->jobs) {
-        const auto& r = job.record.request;
-        if (job.record.state == JobState::Done && r.modelId == wanted.modelId && r.width == wanted.width &&
-            r.height == wanted.height && r.frames == wanted.frames && r.steps == wanted.steps &&
-            job.record.startedMillis > 0)
+        const auto* r = job.record.clip();
+        if (r && job.record.state == JobState::Done && r->modelId == wanted.modelId &&
+            r->width == wanted.width && r->height == wanted.height && r->frames == wanted.frames &&
+            r->steps == wanted.steps && job.record.startedMillis > 0)
             last = double(job.record.endedMillis - job.record.startedMillis) / 1000;
     }
     QString text;

@@ -89,6 +89,26 @@ std::vector<std::int64_t> numbers(const std::string& said) {
 
 } // namespace
 
+TEST_CASE("a job table of version 1 is taken over") {
+    TempFolder folder;
+    const auto file = folder / "jobs.sqlite3";
+    {
+        auto store = openStore(file);
+        REQUIRE(store->append(request("old")));
+    }
+    const std::string command = "python3 -c \"import sqlite3; d = sqlite3.connect('" + file.string() +
+                                "'); d.execute('ALTER TABLE jobs DROP COLUMN kind'); "
+                                "d.execute('PRAGMA user_version = 1'); d.commit()\"";
+    REQUIRE(std::system(command.c_str()) == 0);
+    auto store = openStore(file);
+    const auto jobs = store->all();
+    REQUIRE(jobs);
+    REQUIRE(jobs->size() == 1);
+    REQUIRE(jobs->front().clip());
+    CHECK(jobs->front().clip()->prompt == "old");
+    CHECK(store->append(AskRequest{}));
+}
+
 TEST_CASE("a job goes through its states and keeps what it is told") {
     TempFolder folder;
     auto store = openStore(folder / "jobs.sqlite3");
@@ -113,8 +133,8 @@ TEST_CASE("a job goes through its states and keeps what it is told") {
     REQUIRE(store->setResolved(a, resolved));
     REQUIRE(store->setLatents(a, "/state/job-1.latents"));
     REQUIRE(store->setEncoding(a));
-    CHECK(found(*store, a).request.precision == Precision::BFloat16);
-    CHECK(found(*store, a).request.resumeLatentsPath.empty());
+    CHECK(found(*store, a).clip()->precision == Precision::BFloat16);
+    CHECK(found(*store, a).clip()->resumeLatentsPath.empty());
     CHECK(found(*store, a).latentsFile == "/state/job-1.latents");
     CHECK_FALSE(store->setDone(b, "/x", {}).ok()); // not running
     REQUIRE(store->setDone(a, "/out/a-2.mp4", Value(Value::Map{{"seconds", 1.5}})));
@@ -135,10 +155,20 @@ TEST_CASE("a job goes through its states and keeps what it is told") {
     REQUIRE(store->cancelQueued(b));
     CHECK(found(*store, b).state == JobState::Cancelled);
 
+    AskRequest ask;
+    ask.question = "How many fish?";
+    ask.framesFile = "/never/stored";
+    const JobId question = *store->append(ask);
+    REQUIRE(found(*store, question).question());
+    CHECK(found(*store, question).question()->question == "How many fish?");
+    CHECK(found(*store, question).question()->framesFile.empty());
+    CHECK(found(*store, question).clip() == nullptr);
+    REQUIRE(store->cancelQueued(question));
+
     const JobId copy = *store->duplicate(a);
     CHECK(found(*store, copy).request == found(*store, a).request);
     CHECK(found(*store, copy).target == JobTarget{});
-    CHECK(*store->clearFinished() == 2);
+    CHECK(*store->clearFinished() == 3);
     CHECK(store->all()->size() == 1);
     REQUIRE(store->remove(copy));
     CHECK(store->all()->empty());
@@ -360,7 +390,7 @@ TEST_CASE("a damaged list is kept aside byte for byte and told; a newer one is r
     openStore(file);
     sqlite3* raw = nullptr;
     REQUIRE(sqlite3_open(file.c_str(), &raw) == SQLITE_OK);
-    REQUIRE(sqlite3_exec(raw, "PRAGMA user_version = 2", nullptr, nullptr, nullptr) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(raw, "PRAGMA user_version = 99", nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(raw);
     const auto refused = JobStore::open(file);
     REQUIRE_FALSE(refused.ok());

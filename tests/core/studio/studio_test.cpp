@@ -225,7 +225,7 @@ TEST_CASE("a press becomes a verified clip, a library row and a done job") {
     const JobRow row = *done->find(id);
     CHECK_MESSAGE(row.record.state == JobState::Done, row.words);
     CHECK(row.record.resultFile == home.folder / "clips" / "a-red-boat-on-the-sea-42.mp4");
-    CHECK(row.record.request.kernelSet == "fake"); // resolved by the worker, stored
+    CHECK(row.record.clip()->kernelSet == "fake"); // resolved by the worker, stored
     CHECK(row.record.summary["make_seconds"].asDouble() > 0);
     CHECK(row.thumbnail != nullptr);
     CHECK(preview);
@@ -239,7 +239,7 @@ TEST_CASE("a press becomes a verified clip, a library row and a done job") {
     CHECK((*reader)->info().frames == kFrames);
     const auto reloaded = readClipRequest(row.record.resultFile);
     REQUIRE(reloaded.ok());
-    GenerationRequest expected = row.record.request;
+    GenerationRequest expected = *row.record.clip();
     expected.modelPath.clear();
     CHECK(*reloaded == expected);
 
@@ -509,7 +509,7 @@ TEST_CASE("a first image is decoded here and a missing one is told") {
     r.imagePath = (home.folder / "a.png").string();
     const JobRow row = waitEnd(*studio, press(*studio, r));
     CHECK_MESSAGE(row.record.state == JobState::Done, row.words);
-    CHECK(row.record.request.imagePath == r.imagePath);
+    CHECK(row.record.clip()->imagePath == r.imagePath);
     const auto state = home.files("state");
     CHECK(std::none_of(state.begin(), state.end(), [](const auto& p) { return has(p.string(), ".image."); }));
 }

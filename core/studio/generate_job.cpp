@@ -1,0 +1,299 @@
+#include "core/studio/generate_job.h"
+
+#include <algorithm>
+#include <span>
+#include <unistd.h>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/formats/safetensors.h"
+#include "core/job/model_value.h"
+#include "core/job/settings_schema.h"
+#include "core/studio/machine.h"
+#include "core/studio/memory_check.h"
+#include "core/studio/read_clip.h"
+#include "core/studio/studio_words.h"
+
+#if CANOPY_HAS_MEDIA
+#include "core/media/clip_metadata.h"
+#include "core/media/image_reader.h"
+#else
+#include "core/base/value_codec.h"
+#endif
+
+namespace canopy {
+namespace {
+
+std::uint64_t planPeak(const Value& plan, DeviceKind device) {
+    const auto read = memoryPlanFromValue(plan);
+    return read ? read->peakBytes(device) : 0;
+}
+
+/// The first image as the worker takes it: decoded and cropped here, because it reads no image formats.
+Result<void> writeImagePixels(const std::filesystem::path& image, const GenerationRequest& r,
+                              const std::filesystem::path& to) {
+#if CANOPY_HAS_MEDIA
+    const auto read = media::readImage(image);
+    if (!read)
+        return read.error();
+    const media::Frame fitted = media::resizedToFill(*read, r.width, r.height);
+    const auto file =
+        writeSafetensors({{"image",
+                           DType::U8,
+                           {static_cast<std::uint64_t>(r.height), static_cast<std::uint64_t>(r.width), 3},
+                           fitted.rgb}});
+    return writeFileAtomically(to, std::span<const std::uint8_t>(file));
+#else
+    (void)r, (void)to;
+    return makeError(ErrorCode::Unsupported,
+                     "This build has no picture support; leave the first image out: " + image.string());
+#endif
+}
+
+} // namespace
+
+std::filesystem::path latentsFileOf(const StudioOptions& options, JobId job) {
+    return options.stateFolder / ("job-" + std::to_string(job) + ".latents.safetensors");
+}
+
+std::filesystem::path imageFileOf(const StudioOptions& options, JobId job) {
+    return options.stateFolder / ("job-" + std::to_string(job) + ".image.safetensors");
+}
+
+void forgetJobFiles(const StudioOptions& options, JobId job) {
+    ::unlink(latentsFileOf(options, job).c_str());
+    ::unlink(imageFileOf(options, job).c_str());
+}
+
+GenerateJob::GenerateJob(JobRecord record, const JobTools& tools)
+    : m_tools(tools)
+    , m_job(std::move(record))
+    , m_request(std::get<GenerationRequest>(m_job.request))
+    , m_startedAt(steadySeconds()) {}
+
+Result<void> GenerateJob::start() {
+    auto model = m_tools.options.findModel(m_request);
+    if (!model)
+        return model.error();
+    m_model = std::move(*model);
+    GenerationRequest& r = m_request;
+    r = withModelDefaults(r, m_model.defaults);
+    if (const auto problems = checkRequest(r, m_model); !problems.empty())
+        return makeError(ErrorCode::InvalidArgument, problems.front());
+
+    const auto& folder = m_tools.options.clipFolder;
+    if (m_job.target.file.empty() && ClipEncoder::writesVideo())
+        m_job.target.file = folder / (outputName(r.prompt, r.seed) + ".mp4");
+    if (m_job.target.framesDir.empty() && !ClipEncoder::writesVideo())
+        m_job.target.framesDir = folder / (outputName(r.prompt, r.seed) + "-frames");
+    // Asked before the work, not after it. The clip is far smaller than its raw pictures: a tenth is ample.
+    const auto pixels = static_cast<std::uint64_t>(r.width) * static_cast<std::uint64_t>(r.height) *
+                        static_cast<std::uint64_t>(r.frames);
+    if (!m_job.target.file.empty())
+        if (auto problem = folderProblem(m_job.target.file.parent_path(), pixels * 3 / 10))
+            return *problem;
+    if (!m_job.target.framesDir.empty())
+        if (auto problem = folderProblem(m_job.target.framesDir, pixels * 3))
+            return *problem;
+    if (auto problem = folderProblem(m_tools.options.stateFolder, pixels / 4))
+        return *problem;
+    const MemoryPlan plan = planMemory(m_model, r);
+    if (auto problem = memoryProblem(plan, r, m_tools.workerBytes()))
+        return *problem;
+
+    if (!r.imagePath.empty()) {
+        r.imagePixelsPath = imageFileOf(m_tools.options, m_job.id);
+        if (auto written = writeImagePixels(r.imagePath, r, r.imagePixelsPath); !written)
+            return written;
+    }
+    std::error_code ec;
+    if (!m_job.latentsFile.empty() && std::filesystem::exists(m_job.latentsFile, ec)) {
+        r.resumeLatentsPath = m_job.latentsFile;
+        m_latentsSaved = true;
+    }
+    m_plannedBytes = plan.peakBytes(r.device);
+    return {};
+}
+
+std::optional<client::JobSubmission> GenerateJob::submission() {
+    client::JobSubmission submission;
+    submission.job = m_job.id;
+    submission.kind = "generate";
+    submission.request = toValue(m_request);
+    submission.model = toValue(m_model);
+    return submission;
+}
+
+void GenerateJob::take(StudioEvent event) {
+    if (auto* told = std::get_if<JobResolved>(&event)) {
+        resolved(*told);
+    } else if (auto* blob = std::get_if<JobBlob>(&event)) {
+        if (blob->blob->info.kind == "latents")
+            latentsArrived(blob->blob);
+        else if (blob->blob->info.kind == "frame")
+            frameArrived(blob->blob);
+    } else if (auto* report = std::get_if<EncodeReport>(&event)) {
+        if (report->file)
+            m_encoded = std::move(*report);
+        else
+            m_encodeError = report->file.error();
+    }
+}
+
+void GenerateJob::resolved(const JobResolved& told) {
+    auto request = generationRequestFromValue(told.request);
+    if (!request) {
+        m_tools.note("The engine sent settings that cannot be read: " + request.error().message);
+        return;
+    }
+    // Paths are ours, not the worker's.
+    request->imagePath = m_request.imagePath;
+    request->modelPath = m_request.modelPath;
+    m_request = std::move(*request);
+    if (const std::uint64_t peak = planPeak(told.memoryPlan, m_request.device); peak > 0)
+        m_plannedBytes = peak;
+    m_tools.told(m_tools.jobs.setResolved(m_job.id, m_request));
+}
+
+void GenerateJob::latentsArrived(const client::BlobPtr& latents) {
+    const auto file = latentsFileOf(m_tools.options, m_job.id);
+    auto written = writeFileAtomically(file, std::span<const std::uint8_t>(latents->bytes));
+    if (written)
+        written = m_tools.jobs.setLatents(m_job.id, file);
+    if (!written) { // the clip can still be made; only a crash now would cost the denoising
+        logWarning("studio", "The finished calculation was not saved: " + written.error().message);
+        return;
+    }
+    m_latentsSaved = true;
+}
+
+void GenerateJob::frameArrived(const client::BlobPtr& frame) {
+    if (m_encodeError)
+        return;
+    if (!m_encoderBegun) {
+        m_encoderBegun = true;
+        m_tools.told(m_tools.jobs.setEncoding(m_job.id));
+        m_tools.encoder.begin({m_job.id, m_job.target.file, m_job.target.framesDir, metadataText({}),
+                               jobTitle(m_request.prompt), frame->info.width, frame->info.height,
+                               m_request.fps, frame->info.count});
+    }
+    m_tools.encoder.frame(frame);
+}
+
+Result<bool> GenerateJob::finish(const client::JobOutcome& outcome) {
+    if (!m_encoderBegun)
+        return makeError(ErrorCode::Internal, "The engine finished without a single frame; see the log.");
+    if (!m_finishing) {
+        m_finishing = true;
+        m_tools.encoder.finish(metadataText(outcome.summary));
+    }
+    if (!m_encoded)
+        return false;
+    return succeed(outcome.summary);
+}
+
+Result<bool> GenerateJob::succeed(const Value& workerSummary) {
+    const std::filesystem::path file = *m_encoded->file;
+    const Value summary = summaryWithTimes(workerSummary);
+    auto thumbnail = std::make_shared<Thumbnail>(std::move(m_encoded->thumbnail));
+#if !CANOPY_HAS_MEDIA
+    // Without a video the latents are part of the result.
+    std::error_code ec;
+    std::filesystem::copy_file(latentsFileOf(m_tools.options, m_job.id), file / "latents.safetensors", ec);
+    if (ec)
+        m_tools.note("The latents could not be kept beside the frames (" + ec.message() +
+                     "): " + file.string());
+#endif
+    const Result<void> done = m_tools.jobs.setDone(m_job.id, file, summary);
+    m_tools.told(done);
+    if (ClipEncoder::writesVideo()) {
+        Clip clip;
+        clip.file = file;
+        clip.request = m_request;
+        clip.modelLabel = m_model.defaults.label.empty() ? m_model.id : m_model.defaults.label;
+        clip.makeSeconds = summary["make_seconds"].asDouble();
+        clip.madeAtMillis = wallMillis();
+        clip.thumbnail = *thumbnail;
+        fillFileFacts(clip);
+        if (auto added = m_tools.clips.add(clip); !added)
+            m_tools.told(added.error()); // the clip is there; the next scan finds it
+    }
+    m_tools.thumbnail(m_job.id, std::move(thumbnail));
+    if (done)
+        forgetJobFiles(m_tools.options, m_job.id);
+    return true;
+}
+
+void GenerateJob::abandon(bool keepParts) {
+    // Without saved latents the fragments of the video are all that is left.
+    m_tools.encoder.abandon(keepParts && !m_latentsSaved);
+    if (!keepParts)
+        forgetJobFiles(m_tools.options, m_job.id);
+}
+
+void GenerateJob::failed(const Error& error) {
+    m_tools.encoder.abandon(false);
+    if (m_request.resumeLatentsPath.empty() && m_job.latentsFile.empty())
+        return;
+    // Saved latents that do not fit or are damaged would fail every retry: start anew the next time.
+    if (error.code == ErrorCode::Mismatch || error.code == ErrorCode::Malformed) {
+        m_tools.told(m_tools.jobs.setLatents(m_job.id, {}));
+        forgetJobFiles(m_tools.options, m_job.id);
+    }
+}
+
+bool GenerateJob::stopsQueue(const Error& error) const {
+    return m_encodeError && error.code == ErrorCode::Io;
+}
+
+double GenerateJob::roughFraction(const JobProgress& p) const {
+    struct Share {
+        protocol::Stage stage;
+        double start, share;
+    };
+    using protocol::Stage;
+    constexpr Share kShares[] = {{Stage::Load, 0, 0.02},
+                                 {Stage::Text, 0.02, 0.02},
+                                 {Stage::Denoise, 0.04, 0.71},
+                                 {Stage::Decode, 0.75, 0.23},
+                                 {Stage::Encode, 0.98, 0.02}};
+    const double within =
+        p.units > 0 ? (p.unit + (p.blocks > 0 ? double(p.block) / p.blocks : 0)) / p.units : 0;
+    for (const Share& s : kShares)
+        if (s.stage == p.stage)
+            return s.start + s.share * std::clamp(within, 0.0, 1.0);
+    return 0;
+}
+
+void GenerateJob::describe(JobProgress& progress) const {
+    if (!m_finishing)
+        return;
+    progress.stage = protocol::Stage::Encode;
+    progress.unit = progress.units = 0;
+}
+
+Value GenerateJob::summaryWithTimes(const Value& summary) const {
+    Value v = summary.isMap() ? summary : Value{Value::Map{}};
+    v.set("make_seconds", steadySeconds() - m_startedAt);
+    return v;
+}
+
+std::string GenerateJob::metadataText(const Value& summary) const {
+    GenerationRequest stored = m_request;
+    stored.modelPath.clear(); // the id says which; the path is this machine's business
+    stored.resumeLatentsPath.clear();
+    stored.imagePixelsPath.clear();
+    const std::string label = m_model.defaults.label.empty() ? m_model.id : m_model.defaults.label;
+#if CANOPY_HAS_MEDIA
+    return media::toText(
+        {toValue(stored), summaryWithTimes(summary), label, m_tools.options.programVersion, wallMillis()});
+#else
+    Value v;
+    v.set("request", toValue(stored)).set("summary", summaryWithTimes(summary)).set("model_label", label);
+    return toJson(v, 1);
+#endif
+}
+
+} // namespace canopy

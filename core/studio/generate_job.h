@@ -1,0 +1,49 @@
+#pragma once
+
+// Private to core/studio: from a claimed clip to its file.
+
+#include "core/studio/running_job.h"
+
+namespace canopy {
+
+class GenerateJob final : public RunningJob {
+public:
+    GenerateJob(JobRecord record, const JobTools& tools);
+
+    Result<void> start() override;
+    std::optional<client::JobSubmission> submission() override;
+    void take(StudioEvent event) override;
+    std::optional<Error> problem() const override { return m_encodeError; }
+    Result<bool> finish(const client::JobOutcome& outcome) override;
+    bool finishing() const override { return m_finishing; }
+    void abandon(bool keepParts) override;
+    void failed(const Error& error) override;
+    bool resumable() const override { return m_latentsSaved; }
+    bool stopsQueue(const Error& error) const override;
+    std::uint64_t plannedBytes() const override { return m_plannedBytes; }
+    double roughFraction(const JobProgress& progress) const override;
+    using RunningJob::describe;
+    void describe(JobProgress& progress) const override;
+
+private:
+    void resolved(const JobResolved& resolved);
+    void latentsArrived(const client::BlobPtr& latents);
+    void frameArrived(const client::BlobPtr& frame);
+    Result<bool> succeed(const Value& summary);
+    Value summaryWithTimes(const Value& summary) const;
+    std::string metadataText(const Value& summary) const;
+
+    const JobTools& m_tools;
+    JobRecord m_job;
+    GenerationRequest m_request; ///< as sent, then as resolved
+    ModelRecord m_model;
+    double m_startedAt = 0; ///< steadySeconds()
+    std::uint64_t m_plannedBytes = 0;
+    bool m_latentsSaved = false;
+    bool m_encoderBegun = false;
+    bool m_finishing = false; ///< all frames are with the encoder
+    std::optional<Error> m_encodeError;
+    std::optional<EncodeReport> m_encoded;
+};
+
+} // namespace canopy
