@@ -6,6 +6,7 @@
 
 #include "core/base/result.h"
 #include "core/base/value.h"
+#include "core/formats/qa_model.h"
 #include "core/job/ask_request.h"
 
 namespace canopy {
@@ -22,7 +23,8 @@ struct TokenRun {
     int rows = 0;
     int columns = 0;
     int featureWidth = 0;
-    std::vector<std::int64_t> frameIndex; ///< in the video
+    HostNewlines hostNewlines = HostNewlines::OneToken; ///< where the host puts newlines
+    std::vector<std::int64_t> frameIndex;               ///< in the video
     std::vector<double> frameSeconds;
 
     int budget = 0;     ///< K: cells that may stay
@@ -71,8 +73,15 @@ struct TokenRun {
 };
 
 /// K = round_half_even(total * keep / rho) limited to the candidates, as token-forest.md 2.4 (forests), or
-/// round(keep * cells) for other modes. With accounting AllTokens the newlines that will stay are taken off.
+/// round_half_even(keep * cells) for other modes; at least 1. With accounting AllTokens the newlines that
+/// will stay are taken off: the largest prefix of the priority order whose cells and newlines are at most K;
+/// for modes without such an order K less the newlines of the run's own cells.
 int tokenBudget(const TokenRun& run, double keep);
+
+/// Newlines that the run's host and newline policy (not Auto) leave beside the cells marked in `keptCell`
+/// [cells]. On a host with one in each row, PerFrame leaves that of each frame's last row. On a host with one
+/// after each frame, NonEmptyRows leaves those of frames that keep a cell.
+int newlineCount(const TokenRun& run, const std::vector<std::uint8_t>& keptCell);
 
 enum class NodeRole : std::uint8_t { Root, Trunk, Leaf };
 enum class EdgeKind : std::uint8_t { None, Track, RootLink };
@@ -89,6 +98,8 @@ struct ForestCut {
     std::vector<NodeRole> role;         ///< [nodes]
     std::vector<EdgeKind> edge;         ///< [nodes], of the edge to the parent
     std::vector<int> keptPerFrame;      ///< [frames]
+    int newlines = 0;                   ///< that stay beside these cells
+    int modelTokens = 0;                ///< kept cells and newlines
 };
 /// For nested modes any budget; for others `budget` must be the run's own. Without a forest only keptCell and
 /// keptPerFrame are filled.
@@ -96,9 +107,10 @@ ForestCut cutAt(const TokenRun& run, int budget);
 
 /// Arrays as little-endian bytes in CBOR ("cells": {...}, "nodes": {...}); plain arrays in JSON.
 Value toValue(const TokenRun& run);
-/// Every array's length, every index and every enumeration is checked.
+/// Reads arrays in either form. Every array's length, every index and every enumeration is checked.
 Result<TokenRun> tokenRunFromValue(const Value& value);
-/// The run as it is exported: JSON with plain arrays, and CSV with one line per cell.
+/// The run as it is exported: JSON with plain arrays and the forest at the run's own cut, and CSV with one
+/// line per cell.
 std::string tokenRunJson(const TokenRun& run);
 std::string tokenRunCsv(const TokenRun& run);
 
