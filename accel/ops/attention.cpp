@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
 
@@ -23,10 +24,10 @@ std::int64_t blocksOf(std::int64_t tokens) {
 void checkTensors(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     TORCH_CHECK(q.dim() == 4 && k.dim() == 4 && v.dim() == 4, "attention got tensors of ", q.dim(), ", ",
                 k.dim(), " and ", v.dim(), " dimensions; expected q [B, Lq, H, D], k and v [B, Lk, H, D]");
-    TORCH_CHECK(k.sizes() == v.sizes() && q.size(0) == k.size(0) && q.size(2) == k.size(2) &&
-                    q.size(3) == k.size(3),
+    TORCH_CHECK(k.sizes() == v.sizes() && q.size(0) == k.size(0) && k.size(2) > 0 &&
+                    q.size(2) % k.size(2) == 0 && q.size(3) == k.size(3),
                 "attention got q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(),
-                "; expected q [B, Lq, H, D], k and v [B, Lk, H, D]");
+                "; expected q [B, Lq, H, D], k and v [B, Lk, H, D] or with a divisor of H");
     TORCH_CHECK(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type() &&
                     q.is_floating_point(),
                 "attention got dtypes ", q.scalar_type(), ", ", k.scalar_type(), ", ", v.scalar_type(),
@@ -126,6 +127,8 @@ AttentionOutput byKernel(const at::Tensor& qAny, const at::Tensor& kAny, const a
     params.queryTokens = q.size(1);
     params.keyTokens = k.size(1);
     params.headDim = q.size(3);
+    params.kvHeads = k.size(2);
+    params.causal = options.causal;
     params.scale = static_cast<float>(scale);
     params.kernelSet = options.kernelSet.value_or(kernels::bestKernelSet());
     TORCH_CHECK(kernels::isSupported(params.kernelSet), "attention was asked for the kernel set '",
@@ -197,20 +200,35 @@ reference::AttentionMask maskOf(const at::Tensor& q, const at::Tensor& k, const 
             return visible;
         };
     }
+    if (options.causal) {
+        const at::Device device = q.device();
+        const std::int64_t earlier = keyTokens - q.size(1);
+        return [keyTokens, earlier, device](std::int64_t begin, std::int64_t end) {
+            return at::ones({end - begin, keyTokens}, at::TensorOptions(at::kBool).device(device))
+                .tril(earlier + begin);
+        };
+    }
     return {};
+}
+
+/// k or v with a head for each query head.
+at::Tensor forEachHead(const at::Tensor& x, const at::Tensor& q) {
+    return x.size(2) == q.size(2) ? x : x.repeat_interleave(q.size(2) / x.size(2), 2);
 }
 
 AttentionOutput byReference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
                             const AttentionOptions& options) {
-    reference::AttentionResult result = reference::attention(q, k, v, scale, maskOf(q, k, options));
+    reference::AttentionResult result =
+        reference::attention(q, forEachHead(k, q), forEachHead(v, q), scale, maskOf(q, k, options));
     return {result.out.to(q.scalar_type()), result.logSumExp};
 }
 
 at::Tensor byLibTorch(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
-                      const std::vector<VisibleKeys>& ranges) {
-    const auto dense = [scale](const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values) {
+                      const std::vector<VisibleKeys>& ranges, bool causal) {
+    const bool shared = q.size(2) != k.size(2);
+    const auto dense = [=](const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values) {
         return at::scaled_dot_product_attention(query.transpose(1, 2), keys.transpose(1, 2),
-                                                values.transpose(1, 2), {}, 0.0, false, scale)
+                                                values.transpose(1, 2), {}, 0.0, causal, scale, shared)
             .transpose(1, 2); // [B, L, H, D]
     };
     if (ranges.empty())
@@ -244,11 +262,18 @@ AttentionOutput run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
         checkLists(q, k, options);
     if (!options.ranges.empty())
         checkRanges(q, k, options.ranges);
+    TORCH_CHECK(!options.causal || (!hasLists && options.ranges.empty() && q.size(1) <= k.size(1)),
+                "causal attention got ", q.size(1), " queries, ", k.size(1), " keys",
+                hasLists || !options.ranges.empty() ? " and lists or ranges" : "",
+                "; expected no more queries than keys and neither lists nor ranges");
     const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(3))));
     if (hasKernel(q))
         return byKernel(q, k, v, scale, options, wantsSum);
-    if (q.device().is_cuda() && !hasLists && !wantsSum && k.size(1) > 0)
-        return {byLibTorch(q, k, v, scale, options.ranges), {}};
+    // LibTorch aligns a causal triangle at the first key, ours ends at the last one.
+    const bool square = q.size(1) == k.size(1);
+    const bool fits = !options.causal || square || q.size(1) == 1;
+    if (q.device().is_cuda() && !hasLists && !wantsSum && k.size(1) > 0 && fits)
+        return {byLibTorch(q, k, v, scale, options.ranges, options.causal && square), {}};
     return byReference(q, k, v, scale, options);
 }
 

@@ -29,6 +29,10 @@ struct AttentionOptions {
     /// every batch row and head. Empty means dense. Not together with block lists.
     std::vector<VisibleKeys> ranges;
 
+    /// Query i sees keys [0, Lk - Lq + i], the last query all of them. Needs Lq <= Lk; not together with
+    /// block lists or ranges.
+    bool causal = false;
+
     std::optional<kernels::KernelSet> kernelSet; ///< of the CPU; kernels::bestKernelSet() when absent
 };
 
@@ -40,11 +44,13 @@ struct AttentionOutput {
 
 /// softmax(scale q k^T) v. q [B, Lq, H, D], k and v [B, Lk, H, D]: the view of a projection's output, so
 /// neither input nor output is transposed and out.flatten(2) is free. Any strides with a contiguous last
-/// dimension (others are copied first). A query that sees no key gives 0.
+/// dimension (others are copied first). A query that sees no key gives 0. k and v may have fewer heads, a
+/// divisor G of H: query head h then reads head h / (H / G), without copies of keys and values.
 ///
 /// CPU: our kernels, for float32 and bfloat16 with D a multiple of 8 up to 512; the float32 reference
-/// otherwise. CUDA: LibTorch's scaled_dot_product_attention, range by range; block lists by the reference
-/// under an expanded mask. Throws c10::Error on arguments that do not fit together.
+/// otherwise. CUDA: LibTorch's scaled_dot_product_attention, range by range; block lists, and causal with
+/// 1 < Lq < Lk, by the reference under an expanded mask. Throws c10::Error on arguments that do not fit
+/// together.
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      const AttentionOptions& options = {});
 

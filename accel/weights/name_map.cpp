@@ -154,6 +154,31 @@ std::string textName(std::string name) {
     return name;
 }
 
+/// Original LLaVA ("model.layers.", "model.mm_projector.", "model.vision_tower.vision_tower."), transformers'
+/// files ("language_model.model.", "multi_modal_projector.") and what recent versions of it hold in memory
+/// ("model.language_model.", "model.vision_tower."); also its two halves alone. token-forest.md 1.10.
+std::string videoQaName(std::string name) {
+    static constexpr std::array<Pair, 8> kOuter = {{
+        {"model.vision_tower.vision_tower.", "vision_tower."},
+        {"model.vision_tower.", "vision_tower."},
+        {"model.multi_modal_projector.", "multi_modal_projector."},
+        {"model.mm_projector.0.", "multi_modal_projector.linear_1."},
+        {"model.mm_projector.2.", "multi_modal_projector.linear_2."},
+        {"model.image_newline", "image_newline"},
+        {"model.language_model.", "language_model.model."},
+        {"model.", "language_model.model."},
+    }};
+    static constexpr std::array<Pair, 2> kAlone = {{
+        {"lm_head.", "language_model.lm_head."},
+        {"vision_model.", "vision_tower.vision_model."},
+    }};
+    if (!replaceFirst(name, kOuter))
+        replaceFirst(name, kAlone);
+    if (name.starts_with("vision_tower.") && !name.starts_with("vision_tower.vision_model."))
+        replacePrefix(name, "vision_tower.", "vision_tower.vision_model.");
+    return name;
+}
+
 } // namespace
 
 std::string canonicalName(WeightReader::Part part, std::string_view name) {
@@ -170,6 +195,8 @@ std::string canonicalName(WeightReader::Part part, std::string_view name) {
         return vaeName(std::move(bare));
     case WeightReader::Part::TextEncoder:
         return textName(std::move(bare));
+    case WeightReader::Part::VideoQa:
+        return videoQaName(std::move(bare));
     }
     return bare;
 }
@@ -177,6 +204,12 @@ std::string canonicalName(WeightReader::Part part, std::string_view name) {
 bool isCompanion(WeightReader::Part part, std::string_view canonical) {
     if (canonical == "scaled_fp8")
         return true;
+    if (part == WeightReader::Part::VideoQa) {
+        // What the host computes itself, and what lies behind the hidden state that it reads.
+        return canonical.ends_with(".inv_freq") ||
+               canonical.starts_with("vision_tower.vision_model.post_layernorm.") ||
+               canonical.starts_with("vision_tower.vision_model.head.");
+    }
     // transformers keeps the tied embedding a second time; ComfyUI embeds the tokenizer in the encoder's
     // file.
     return part == WeightReader::Part::TextEncoder &&

@@ -104,6 +104,7 @@ struct WeightReader::State {
     std::stop_token stop;
     std::map<std::string, std::string, std::less<>> places; ///< canonical to file name
     std::set<std::string, std::less<>> taken;
+    std::vector<std::string> ignored; ///< prefixes
     std::vector<std::string> missing;
     std::vector<std::string> misshapen;
     std::vector<std::string> nonFinite;
@@ -146,7 +147,7 @@ struct WeightReader::State {
 
 WeightReader::WeightReader(const Checkpoint& files, Part part, at::Device device, at::ScalarType dtype,
                            std::stop_token stop)
-    : m_state(new State{files, part, device, dtype, std::move(stop), {}, {}, {}, {}, {}}) {
+    : m_state(new State{files, part, device, dtype, std::move(stop), {}, {}, {}, {}, {}, {}}) {
     for (const auto& name : files.names())
         m_state->places.emplace(canonicalName(part, name), name);
     // transformers files may hold the embedding only under the encoder's name.
@@ -195,11 +196,18 @@ at::Tensor WeightReader::takeOptional(std::string_view name, at::IntArrayRef sha
     return has(name) ? take(name, shape) : at::Tensor();
 }
 
+void WeightReader::ignoreUnder(std::string_view prefix) {
+    m_state->ignored.emplace_back(prefix);
+}
+
 Result<void> WeightReader::finish() const {
     const auto& s = *m_state;
     std::vector<std::string> unexpected;
     for (const auto& [canonical, file] : s.places) {
         const std::string owner = attributeOwner(canonical);
+        if (std::any_of(s.ignored.begin(), s.ignored.end(),
+                        [&name = canonical](const auto& prefix) { return name.starts_with(prefix); }))
+            continue;
         if (!s.taken.contains(canonical) && !isCompanion(s.part, canonical) &&
             (owner.empty() || !s.taken.contains(owner)))
             unexpected.push_back(file);

@@ -19,15 +19,16 @@ class Checkpoint;
 namespace canopy::accel {
 
 /// Hands a model part its tensors under canonical names (diffusers' for transformer and autoencoder,
-/// transformers' for text encoders), whatever layout the files use: diffusers, original Wan / SkyReels-V2,
-/// ComfyUI single files with fp8-scaled weights, 8-bit rows as bitsandbytes writes them. Strict: what is
+/// transformers' for text encoders, its files' for video question answering), whatever layout the files use:
+/// diffusers, original Wan / SkyReels-V2, original LLaVA, ComfyUI single files with fp8-scaled weights, 8-bit
+/// rows as bitsandbytes writes them. Strict: what is
 /// missing, of another shape or left over is collected and reported once by finish(); nothing is half-loaded.
 ///
 /// Home thread: the inference thread. A cancelled load throws Cancelled (accel/runtime/cancelled.h) between
 /// tensors.
 class WeightReader {
 public:
-    enum class Part { Transformer, Vae, TextEncoder };
+    enum class Part { Transformer, Vae, TextEncoder, VideoQa };
 
     WeightReader(const Checkpoint& files, Part part, at::Device device, at::ScalarType dtype,
                  std::stop_token stop);
@@ -42,6 +43,8 @@ public:
     at::Tensor takeFloat(std::string_view name, at::IntArrayRef shape);
     /// Takes only what is there; an undefined tensor otherwise.
     at::Tensor takeOptional(std::string_view name, at::IntArrayRef shape);
+    /// Names that start so may be there and are not read: blocks that a host does not run.
+    void ignoreUnder(std::string_view prefix);
 
     /// Mismatch with the first ten differences of each kind (missing, shape, unexpected), expected against
     /// found; Malformed with the names of tensors that hold NaN or infinity.

@@ -250,7 +250,7 @@ TEST_CASE("the kernel writes its output through strides and nothing beside it") 
         p.qStrides = p.kStrides = p.vStrides = {0, heads * depth, depth};
         p.outStrides = {0, depth, tokens * depth}; // head-major
         p.batch = 1;
-        p.heads = heads;
+        p.heads = p.kvHeads = heads;
         p.queryTokens = p.keyTokens = tokens;
         p.headDim = depth;
         p.scale = 0.2F;
@@ -370,6 +370,74 @@ TEST_CASE("ranges: block-causal chunks and windows at any token, odd ones too") 
             checkClose(out.out, expected.out, dtype);
             checkSums(out.logSumExp, expected.logSumExp, dtype);
         }
+    });
+}
+
+TEST_CASE("causal attention, with as many keys as queries and with more") {
+    struct CausalShape {
+        Shape shape;
+        std::int64_t kvHeads;
+    };
+    const std::vector<CausalShape> shapes{
+        {{1, 2, 1, 1, 64}, 2},     {{1, 3, 37, 37, 64}, 3},   {{2, 4, 128, 128, 64}, 2},
+        {{1, 5, 300, 300, 64}, 1}, {{1, 6, 131, 402, 40}, 2}, {{1, 2, 257, 259, 128}, 1},
+        {{1, 4, 1, 77, 16}, 2},    {{3, 4, 65, 193, 72}, 2},
+    };
+    onEverySet([&](KernelSet set, at::ScalarType dtype) {
+        for (const auto& [s, kvHeads] : shapes) {
+            INFO(describe(set, dtype, s), " kvHeads ", kvHeads);
+            const at::Tensor q = at::randn({s.batch, s.queries, s.heads, s.depth}).to(dtype);
+            const at::Tensor k = at::randn({s.batch, s.keys, kvHeads, s.depth}).to(dtype);
+            const at::Tensor v = at::randn({s.batch, s.keys, kvHeads, s.depth}).to(dtype);
+            ops::AttentionOptions options;
+            options.kernelSet = set;
+            options.causal = true;
+            const ops::AttentionOutput out = ops::attentionWithLogSumExp(q, k, v, options);
+
+            // Head by head, the mask written out.
+            at::Tensor mask = at::zeros({1, 1, s.queries, s.keys}, at::kBool);
+            auto* bit = mask.mutable_data_ptr<bool>();
+            for (std::int64_t i = 0; i < s.queries; ++i)
+                for (std::int64_t j = 0; j <= s.keys - s.queries + i; ++j)
+                    bit[i * s.keys + j] = true;
+            for (std::int64_t h = 0; h < s.heads; ++h) {
+                const std::int64_t shared = h / (s.heads / kvHeads);
+                const Inputs one{q.slice(2, h, h + 1), k.slice(2, shared, shared + 1),
+                                 v.slice(2, shared, shared + 1)};
+                const auto expected = expectedUnder(one, defaultScale(s), mask);
+                checkClose(out.out.slice(2, h, h + 1), expected.out, dtype);
+                checkSums(out.logSumExp.slice(1, h, h + 1), expected.logSumExp, dtype);
+            }
+        }
+    });
+}
+
+TEST_CASE("a later key, however large its score, changes nothing before it") {
+    onEverySet([&](KernelSet set, at::ScalarType dtype) {
+        INFO(describe(set, dtype, {1, 2, 200, 200, 64}));
+        ops::AttentionOptions options;
+        options.kernelSet = set;
+        options.causal = true;
+        const Inputs in = randomInputs({1, 2, 200, 200, 64}, dtype);
+        const at::Tensor before = ops::attention(in.q, in.k, in.v, options);
+        in.k.select(1, 150).copy_(in.q.select(1, 140) * 100); // a score far beyond those of earlier keys
+        in.v.select(1, 150).fill_(1000);
+        const at::Tensor after = ops::attention(in.q, in.k, in.v, options);
+        CHECK(at::equal(after.slice(1, 0, 150), before.slice(1, 0, 150)));
+        CHECK(!at::equal(after.slice(1, 150), before.slice(1, 150)));
+    });
+}
+
+TEST_CASE("query heads share key heads as if those were repeated") {
+    onEverySet([&](KernelSet set, at::ScalarType dtype) {
+        INFO(describe(set, dtype, {2, 6, 150, 170, 32}));
+        ops::AttentionOptions options;
+        options.kernelSet = set;
+        const at::Tensor q = at::randn({2, 150, 6, 32}).to(dtype);
+        const at::Tensor k = at::randn({2, 170, 2, 32}).to(dtype);
+        const at::Tensor v = at::randn({2, 170, 2, 32}).to(dtype);
+        CHECK(at::equal(ops::attention(q, k, v, options),
+                        ops::attention(q, k.repeat_interleave(3, 2), v.repeat_interleave(3, 2), options)));
     });
 }
 

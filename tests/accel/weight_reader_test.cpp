@@ -103,3 +103,54 @@ TEST_CASE("weights that are not numbers are refused by name") {
     CHECK(report.error().message.find("proj_out.weight") != std::string::npos);
     CHECK(report.error().message.find("proj_out.bias") == std::string::npos);
 }
+
+TEST_CASE("the spellings of a video question-answering model come to one") {
+    const auto name = [](std::string_view text) { return canonicalName(WeightReader::Part::VideoQa, text); };
+    // As in transformers' files, as in the original repository, as recent transformers holds it in memory.
+    const std::string_view spellings[][4] = {
+        {"language_model.model.layers.3.self_attn.q_proj.bias", "model.layers.3.self_attn.q_proj.bias",
+         "model.language_model.layers.3.self_attn.q_proj.bias",
+         "language_model.model.layers.3.self_attn.q_proj.bias"},
+        {"language_model.model.embed_tokens.weight", "model.embed_tokens.weight",
+         "model.language_model.embed_tokens.weight", "model.embed_tokens.weight"},
+        {"language_model.model.norm.weight", "model.norm.weight", "model.language_model.norm.weight",
+         "model.norm.weight"},
+        {"language_model.lm_head.weight", "lm_head.weight", "lm_head.weight", "lm_head.weight"},
+        {"image_newline", "model.image_newline", "model.image_newline", "image_newline"},
+        {"multi_modal_projector.linear_1.weight", "model.mm_projector.0.weight",
+         "model.multi_modal_projector.linear_1.weight", "model.mm_projector.0.weight"},
+        {"multi_modal_projector.linear_2.bias", "model.mm_projector.2.bias",
+         "model.multi_modal_projector.linear_2.bias", "model.mm_projector.2.bias"},
+        {"vision_tower.vision_model.encoder.layers.4.mlp.fc1.weight",
+         "model.vision_tower.vision_tower.vision_model.encoder.layers.4.mlp.fc1.weight",
+         "model.vision_tower.vision_model.encoder.layers.4.mlp.fc1.weight",
+         "model.vision_tower.encoder.layers.4.mlp.fc1.weight"},
+    };
+    for (const auto& row : spellings) {
+        for (const auto spelling : row)
+            CHECK(name(spelling) == row[0]);
+    }
+}
+
+TEST_CASE("a video tower's last block and head may be there and are left alone") {
+    Files files;
+    const auto one = floats({1});
+    files.add("model.vision_tower.vision_tower.vision_model.encoder.layers.0.layer_norm1.bias", DType::F32,
+              one);
+    files.add("model.vision_tower.vision_tower.vision_model.encoder.layers.1.layer_norm1.bias", DType::F32,
+              one);
+    files.add("model.vision_tower.vision_tower.vision_model.post_layernorm.bias", DType::F32, one);
+    files.add("model.vision_tower.vision_tower.vision_model.head.probe", DType::F32, one);
+    files.add("model.layers.0.self_attn.rotary_emb.inv_freq", DType::F32, one);
+    const auto checkpoint = files.open();
+    const std::string blocks = "vision_tower.vision_model.encoder.layers.";
+    WeightReader reader(checkpoint, WeightReader::Part::VideoQa, at::kCPU, at::kFloat, {});
+    reader.take(blocks + "0.layer_norm1.bias", {1});
+    const auto strict = reader.finish();
+    REQUIRE(!strict.ok());
+    CHECK(strict.error().message.find("layers.1.layer_norm1.bias") != std::string::npos);
+    CHECK(strict.error().message.find("post_layernorm") == std::string::npos);
+    CHECK(strict.error().message.find("inv_freq") == std::string::npos);
+    reader.ignoreUnder(blocks + "1.");
+    CHECK(reader.finish().ok());
+}

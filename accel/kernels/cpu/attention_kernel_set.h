@@ -29,6 +29,9 @@ struct AttentionItem {
     const void* values; ///< as packValues wrote them
     const KeyPiece* pieces;
     std::int64_t pieceCount;
+    /// Causal: query i of the item sees keys [0, visibleKeys + i); the pieces then begin at key 0. -1: every
+    /// query sees every piece.
+    std::int64_t visibleKeys;
     void* scratch; ///< scratchBytes(headDim), 64-byte aligned
 };
 

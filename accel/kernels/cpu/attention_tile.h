@@ -127,11 +127,17 @@ public:
             const KeyPiece piece = item.pieces[p];
             const int skip = piece.begin % kStep; // keys in front of the piece that share its first unit
             const std::int64_t first = piece.begin - skip;
-            const int count = piece.count + skip;
+            const int whole = piece.count + skip;
             const auto* keys = static_cast<const std::uint32_t*>(item.keys) + first * (item.headDim / kStep);
             const auto* values =
                 static_cast<const std::uint32_t*>(item.values) + first / kStep * item.headDim;
             for (int t = 0; t < tiles; ++t) {
+                // Keys that the tile's first and last query see of this piece.
+                const std::int64_t seen =
+                    item.visibleKeys < 0 ? whole : item.visibleKeys + t * kTile - piece.begin;
+                const int count = seen + kTile - 1 < whole ? static_cast<int>(seen) + kTile - 1 : whole;
+                if (count <= 0)
+                    continue;
                 float* maxima = s.maxima + t * kTile;
                 Vec rescale[kVectors];
                 Vec oldMaxima[kVectors];
@@ -139,6 +145,8 @@ public:
                     oldMaxima[j] = Isa::load(maxima + j * kLanes);
                 scoreTile(s.q + static_cast<std::size_t>(t) * unitsPerTile, keys, item.headDim / kStep, skip,
                           count, s.scores, maxima);
+                if (seen < count)
+                    hideLaterKeys(s.scores, static_cast<int>(seen), count, oldMaxima, maxima);
                 softmaxTile(s.scores, skip, count, scale, oldMaxima, maxima, s.sums + t * kTile, rescale);
                 valueTile(s.scores, values, item.headDim, (count + kStep - 1) / kStep, rescale,
                           s.out + static_cast<std::size_t>(t) * depth * kTile);
@@ -243,6 +251,21 @@ private:
         }
         for (int j = 0; j < kVectors; ++j)
             Isa::store(maxima + j * kLanes, top[j]);
+    }
+
+    /// Query i sees keys [0, seen + i): the scores of later ones become -inf, and the maxima are taken anew.
+    static void hideLaterKeys(float* scores, int seen, int count, const Vec* oldMaxima, float* maxima) {
+        for (int key = seen < 0 ? 0 : seen; key < count; ++key) {
+            const int blind = key - seen + 1 < kTile ? key - seen + 1 : kTile; // queries before the key
+            for (int i = 0; i < blind; ++i)
+                scores[key * kTile + i] = -__builtin_inff();
+        }
+        for (int j = 0; j < kVectors; ++j) {
+            Vec top = oldMaxima[j];
+            for (int key = 0; key < count; ++key)
+                top = Isa::max(top, Isa::load(scores + key * kTile + j * kLanes));
+            Isa::store(maxima + j * kLanes, top);
+        }
     }
 
     /// exp(scale * (S - max)) as units over S, sums updated, and the factor by which older output shrinks.

@@ -53,8 +53,8 @@ const AttentionKernels& kernelsFor(KernelSet set, StorageDtype dtype) {
 /// last token (their scores are not used), which must stay inside.
 struct Layout {
     std::int64_t workerBytes;
-    std::int64_t headBytes; ///< of keys, and the same of values
-    std::int64_t groupHeads;
+    std::int64_t headBytes;  ///< of keys, and the same of values
+    std::int64_t groupHeads; ///< key heads packed at a time
 
     Layout(const BlockAttentionParams& p, const AttentionKernels& kernels) {
         const std::int64_t step = kernels.packsHalf ? 2 : 1;
@@ -62,7 +62,7 @@ struct Layout {
             roundUp(static_cast<std::int64_t>(kernels.scratchBytes(static_cast<int>(p.headDim))), 64);
         headBytes = roundUp(roundUp(p.keyTokens, kKeyPadding) * (p.headDim / step) * 4, 64);
         groupHeads = std::clamp<std::int64_t>(kPackBudget / std::max<std::int64_t>(2 * headBytes, 1), 1,
-                                              std::max<std::int64_t>(p.batch * p.heads, 1));
+                                              std::max<std::int64_t>(p.batch * p.kvHeads, 1));
     }
     std::int64_t bytes(int workers) const { return workers * workerBytes + groupHeads * 2 * headBytes + 64; }
 };
@@ -108,8 +108,13 @@ public:
                      std::min((p.keyBlockIds[i] + 1) * kAttentionBlock, p.keyTokens)},
                     result);
         } else {
-            cut({0, p.keyTokens}, result);
+            cut({0, seenKeys(item.firstQuery + item.queries)}, result);
         }
+    }
+
+    /// Keys that the query before `query` sees where neither lists nor ranges say so.
+    std::int64_t seenKeys(std::int64_t query) const {
+        return p.causal ? p.keyTokens - p.queryTokens + query : p.keyTokens;
     }
 
 private:
@@ -119,11 +124,11 @@ private:
         for (std::int64_t q = begin; q < end; q += kAttentionBlock) {
             const std::int64_t list = range >= 0 ? range : head * queryBlocks + q / kAttentionBlock;
             const std::int64_t queries = std::min(kAttentionBlock, end - q);
-            result.push_back({head, q, queries, list, queries * keyCount(list)});
+            result.push_back({head, q, queries, list, queries * keyCount(list, q + queries)});
         }
     }
 
-    std::int64_t keyCount(std::int64_t list) const {
+    std::int64_t keyCount(std::int64_t list, std::int64_t queryEnd) const {
         if (p.queryRanges) {
             std::int64_t keys = 0;
             const QueryRange& range = p.queryRanges[list];
@@ -133,7 +138,7 @@ private:
         }
         if (p.keyBlockOffsets)
             return (p.keyBlockOffsets[list + 1] - p.keyBlockOffsets[list]) * kAttentionBlock;
-        return p.keyTokens;
+        return seenKeys(queryEnd);
     }
 
     /// Cuts a run at multiples of 128 keys, which is where a piece must end.
@@ -152,10 +157,10 @@ std::int64_t elementBytes(StorageDtype dtype) {
     return dtype == StorageDtype::BFloat16 ? 2 : 4;
 }
 
-/// First element of one head's tokens.
+/// First element of one head's tokens, of `heads` in each batch row.
 const void* headStart(const BlockAttentionParams& p, const void* base, const AttentionStrides& strides,
-                      std::int64_t head) {
-    const std::int64_t offset = head / p.heads * strides.batch + head % p.heads * strides.head;
+                      std::int64_t head, std::int64_t heads) {
+    const std::int64_t offset = head / heads * strides.batch + head % heads * strides.head;
     return static_cast<const unsigned char*>(base) + offset * elementBytes(p.dtype);
 }
 
@@ -170,6 +175,8 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
     assert(isSupported(p.kernelSet));
     assert(p.headDim > 0 && p.headDim % 8 == 0 && p.headDim <= kMaxAttentionHeadDim);
     assert(!(p.keyBlockOffsets && p.queryRanges));
+    assert(p.kvHeads > 0 && p.heads % p.kvHeads == 0);
+    assert(!p.causal || (!p.keyBlockOffsets && !p.queryRanges && p.queryTokens <= p.keyTokens));
     const AttentionKernels& kernels = kernelsFor(p.kernelSet, p.dtype);
     const Layout layout(p, kernels);
     const Plan plan(p);
@@ -182,7 +189,8 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
     const auto packedKeys = [&](std::int64_t inGroup) { return packed + inGroup * 2 * layout.headBytes; };
     const auto packedValues = [&](std::int64_t inGroup) { return packedKeys(inGroup) + layout.headBytes; };
 
-    const std::int64_t allHeads = p.batch * p.heads;
+    const std::int64_t allHeads = p.batch * p.kvHeads;
+    const std::int64_t sharing = p.heads / p.kvHeads; ///< query heads of a key head
     const std::int64_t paddedKeys = roundUp(p.keyTokens, kKeyPadding);
     const std::int64_t packItems = ceilDiv(paddedKeys, kPackTokens);
     for (std::int64_t firstHead = 0; firstHead < allHeads; firstHead += layout.groupHeads) {
@@ -195,14 +203,16 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
                 const std::int64_t inGroup = i / packItems;
                 const std::int64_t first = i % packItems * kPackTokens;
                 const std::int64_t tokens = std::min(kPackTokens, paddedKeys - first);
-                kernels.packKeys(headStart(p, p.k, p.kStrides, firstHead + inGroup), p.kStrides.token, half,
-                                 p.keyTokens, headDim, first, tokens, packedKeys(inGroup));
-                kernels.packValues(headStart(p, p.v, p.vStrides, firstHead + inGroup), p.vStrides.token, half,
-                                   p.keyTokens, headDim, first, tokens, packedValues(inGroup));
+                kernels.packKeys(headStart(p, p.k, p.kStrides, firstHead + inGroup, p.kvHeads),
+                                 p.kStrides.token, half, p.keyTokens, headDim, first, tokens,
+                                 packedKeys(inGroup));
+                kernels.packValues(headStart(p, p.v, p.vStrides, firstHead + inGroup, p.kvHeads),
+                                   p.vStrides.token, half, p.keyTokens, headDim, first, tokens,
+                                   packedValues(inGroup));
             }
         });
 
-        const std::vector<WorkItem> items = plan.items(firstHead, lastHead);
+        const std::vector<WorkItem> items = plan.items(firstHead * sharing, lastHead * sharing);
         std::atomic<std::size_t> next{0};
         parallel.run([&](int worker) {
             std::vector<KeyPiece> pieces;
@@ -213,8 +223,9 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
                                                work.head % p.heads * p.outStrides.head +
                                                work.firstQuery * p.outStrides.token;
                 AttentionItem item{};
-                item.q = static_cast<const unsigned char*>(headStart(p, p.q, p.qStrides, work.head)) +
-                         work.firstQuery * p.qStrides.token * elementBytes(p.dtype);
+                item.q =
+                    static_cast<const unsigned char*>(headStart(p, p.q, p.qStrides, work.head, p.heads)) +
+                    work.firstQuery * p.qStrides.token * elementBytes(p.dtype);
                 item.qStride = p.qStrides.token;
                 item.out = static_cast<unsigned char*>(p.out) + outOffset * elementBytes(p.dtype);
                 item.outStride = p.outStrides.token;
@@ -224,10 +235,11 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
                 item.headDim = headDim;
                 item.halfStorage = half;
                 item.scale = p.scale;
-                item.keys = packedKeys(work.head - firstHead);
-                item.values = packedValues(work.head - firstHead);
+                item.keys = packedKeys(work.head / sharing - firstHead);
+                item.values = packedValues(work.head / sharing - firstHead);
                 item.pieces = pieces.data();
                 item.pieceCount = static_cast<std::int64_t>(pieces.size());
+                item.visibleKeys = p.causal ? plan.seenKeys(work.firstQuery + 1) : -1;
                 item.scratch = workerArea + worker * layout.workerBytes;
                 kernels.runItem(item);
             }

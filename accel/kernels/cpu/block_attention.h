@@ -44,8 +44,8 @@ struct QueryRange {
 
 struct BlockAttentionParams {
     const void* q = nullptr; ///< [B, Lq, H, D] through qStrides
-    const void* k = nullptr; ///< [B, Lk, H, D] through kStrides
-    const void* v = nullptr; ///< [B, Lk, H, D] through vStrides
+    const void* k = nullptr; ///< [B, Lk, kvHeads, D] through kStrides
+    const void* v = nullptr; ///< [B, Lk, kvHeads, D] through vStrides
     void* out = nullptr;     ///< [B, Lq, H, D] through outStrides; every element is written
     /// [B, H, Lq] contiguous or null. Natural logarithm of sum_j exp(scale * q.k), so that partial results
     /// merge; -inf where a query sees no key (its output is 0).
@@ -53,6 +53,8 @@ struct BlockAttentionParams {
     AttentionStrides qStrides, kStrides, vStrides, outStrides;
     StorageDtype dtype = StorageDtype::Float32;
     std::int64_t batch = 0, heads = 0, queryTokens = 0, keyTokens = 0;
+    /// Heads of k and v, a divisor of `heads`: query head h reads key head h / (heads / kvHeads).
+    std::int64_t kvHeads = 0;
     std::int64_t headDim = 0; ///< a multiple of 8, at most kMaxAttentionHeadDim
     float scale = 1.0F;
 
@@ -66,6 +68,10 @@ struct BlockAttentionParams {
     const QueryRange* queryRanges = nullptr;
     std::int64_t queryRangeCount = 0;
     const KeyRun* keyRuns = nullptr;
+
+    /// Query i sees keys [0, Lk - Lq + i], the last query all of them; needs Lq <= Lk. Not together with
+    /// block lists or ranges.
+    bool causal = false;
 
     KernelSet kernelSet = KernelSet::Portable; ///< one that isSupported() accepts
 };
