@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "accel/kernels/cpu/block_attention.h"
+#include "accel/pipelines/answer_video.h"
 #include "accel/pipelines/generate_video.h"
 #include "accel/pipelines/numeric_error.h"
 #include "accel/runtime/block_pacer.h"
@@ -22,6 +23,7 @@
 #include "accel/runtime/device.h"
 #include "accel/runtime/job_error.h"
 #include "core/base/log.h"
+#include "core/job/ask_plan.h"
 #include "core/job/settings_schema.h"
 
 namespace canopy::accel {
@@ -71,52 +73,58 @@ public:
             return resolved.error();
         auto& job = *resolved;
         const MemoryPlan plan = planMemory(model, job);
-        if (auto fits = checkPlan(plan, job); !fits)
+        if (auto fits = checkPlan(plan, job.device, job.memoryBudgetGb, advice(job)); !fits)
             return fits.error();
         observer.resolved(job, plan);
-        std::optional<Error> failure;
-        JobSummary summary;
-        // One exception boundary for everything that LibTorch, CUDA and our loaders throw. Handlers only note
-        // what happened: memory is released after they have ended.
-        try {
-            summary = run(job, model, observer, stop);
-        } catch (const Cancelled&) {
-            failure = makeError(ErrorCode::Cancelled, "Cancelled.");
-        } catch (const JobError& e) {
-            failure = e.error;
-        } catch (const NumericError& e) {
-            failure = makeError(ErrorCode::NumericOverflow,
-                                "The numbers overflowed at step " + std::to_string(e.row + 1) +
-                                    ". Try fp32 precision, fewer steps of shift, or another checkpoint.");
-        } catch (const c10::OutOfMemoryError&) {
-            failure = outOfMemory(plan, job);
-        } catch (const std::bad_alloc&) {
-            failure = outOfMemory(plan, job);
-        } catch (const std::exception& e) {
-            // LibTorch's CPU allocator reports exhaustion as a plain error.
-            const std::string what = e.what();
-            if (what.find("not enough memory") != std::string::npos ||
-                what.find("can't allocate memory") != std::string::npos)
-                failure = outOfMemory(plan, job);
-            else
-                failure =
-                    makeError(ErrorCode::Internal, "The engine failed: " + what.substr(0, what.find('\n')));
-        }
-        if (failure) {
-            if (job.device == DeviceKind::Cuda && failure->code == ErrorCode::Internal && !cudaAnswers())
-                m_broken = true;
-            if (failure->code == ErrorCode::OutOfMemory)
-                m_model.reset();
-            releaseCaches();
-            return *failure;
-        }
-        summary.plannedBytes = plan.peakBytes(job.device);
-        summary.request = job;
+        auto summary = guarded<JobSummary>(
+            job.device, [&] { return outOfMemory(plan, job.device, advice(job)); },
+            [&] { return run(job, model, observer, stop); });
+        if (!summary)
+            return summary;
+        summary->plannedBytes = plan.peakBytes(job.device);
+        summary->request = job;
         return summary;
+    }
+
+    Result<Answer> ask(const AskRequest& request, const QaModelRecord& model, AskObserver& observer,
+                       std::stop_token stop) override {
+        const c10::InferenceMode inference;
+        auto resolved = resolve(request, model);
+        if (!resolved)
+            return resolved.error();
+        AskRequest& job = *resolved;
+        const MemoryPlan plan = planMemory(model, job, plannedVideoTokens(model, job));
+        if (auto fits = checkPlan(plan, job.device, job.memoryBudgetGb, askAdvice()); !fits)
+            return fits.error();
+        observer.resolved(job, plan);
+        auto answer = guarded<Answer>(
+            job.device, [&] { return outOfMemory(plan, job.device, askAdvice()); },
+            [&] { return runAsk(job, model, observer, stop); });
+        if (!answer)
+            return answer;
+        answer->plannedBytes = plan.peakBytes(job.device);
+        answer->request = job;
+        return answer;
+    }
+
+    Result<std::vector<float>> similarity(const AskRequest& request, const QaModelRecord& model, int cell,
+                                          std::stop_token stop) override {
+        const c10::InferenceMode inference;
+        auto resolved = resolve(request, model);
+        if (!resolved)
+            return resolved.error();
+        return guarded<std::vector<float>>(
+            resolved->device,
+            [&] {
+                return makeError(ErrorCode::OutOfMemory,
+                                 "There is not enough memory to compare the cells." + askAdvice());
+            },
+            [&] { return cellSimilarity(qaModel(*resolved, model), *resolved, cell, stop); });
     }
 
     void freeMemory() override {
         m_model.reset();
+        m_qaModel.reset();
         releaseCaches();
     }
 
@@ -125,9 +133,51 @@ public:
     bool broken() const override { return m_broken; }
 
 private:
-    /// Fills everything a request left open, so that it repeats the job.
-    Result<GenerationRequest> resolve(const GenerationRequest& request, const ModelRecord& model) const {
-        auto job = withModelDefaults(request, model.defaults);
+    /// One exception boundary for everything that LibTorch, CUDA and our loaders throw. Handlers only note
+    /// what happened: memory is released after they have ended.
+    template <typename T, typename OutOfMemory, typename Body>
+    Result<T> guarded(DeviceKind device, OutOfMemory memoryError, Body body) {
+        std::optional<Error> failure;
+        try {
+            return body();
+        } catch (const Cancelled&) {
+            failure = makeError(ErrorCode::Cancelled, "Cancelled.");
+        } catch (const JobError& e) {
+            failure = e.error;
+        } catch (const NumericError& e) {
+            failure = makeError(
+                ErrorCode::NumericOverflow,
+                e.row >= 0 ? "The numbers overflowed at step " + std::to_string(e.row + 1) +
+                                 ". Try fp32 precision, fewer steps of shift, or another checkpoint."
+                           : std::string("The numbers overflowed while the question was read. Try fp32 "
+                                         "precision or another checkpoint."));
+        } catch (const c10::OutOfMemoryError&) {
+            failure = memoryError();
+        } catch (const std::bad_alloc&) {
+            failure = memoryError();
+        } catch (const std::exception& e) {
+            // LibTorch's CPU allocator reports exhaustion as a plain error.
+            const std::string what = e.what();
+            if (what.find("not enough memory") != std::string::npos ||
+                what.find("can't allocate memory") != std::string::npos)
+                failure = memoryError();
+            else
+                failure =
+                    makeError(ErrorCode::Internal, "The engine failed: " + what.substr(0, what.find('\n')));
+        }
+        if (device == DeviceKind::Cuda && failure->code == ErrorCode::Internal && !cudaAnswers())
+            m_broken = true;
+        if (failure->code == ErrorCode::OutOfMemory) {
+            m_model.reset();
+            m_qaModel.reset();
+        }
+        releaseCaches();
+        return *failure;
+    }
+
+    /// Fills what both kinds of request leave open, so that they repeat the job.
+    template <typename Request>
+    Result<void> resolveMachine(Request& job) const {
         if (job.device == DeviceKind::Cuda && !m_cuda) {
             return makeError(ErrorCode::InvalidArgument, "The job asks for a GPU and none can be used: " +
                                                              m_info.deviceNote + " Choose the CPU.");
@@ -138,58 +188,120 @@ private:
         }
         if (job.threads <= 0)
             job.threads = m_info.threads;
-        if (job.noiseScheme.empty())
-            job.noiseScheme = "torch-cpu-1";
-        if (job.noiseScheme != "torch-cpu-1") {
-            return makeError(ErrorCode::Unsupported, "The noise scheme is \"" + job.noiseScheme +
-                                                         "\"; this version knows \"torch-cpu-1\" only.");
-        }
         const std::string kernels = job.device == DeviceKind::Cuda
                                         ? "libtorch-cuda"
                                         : kernels::kernelSetName(kernels::bestKernelSet());
         if (!job.kernelSet.empty() && job.kernelSet != kernels) {
             logWarning("engine", "The settings name the kernels \"" + job.kernelSet +
                                      "\", this machine runs \"" + kernels +
-                                     "\": frames may differ in their last digits.");
+                                     "\": results may differ in their last digits.");
         }
         job.kernelSet = kernels;
+        return {};
+    }
+
+    Result<GenerationRequest> resolve(const GenerationRequest& request, const ModelRecord& model) const {
+        auto job = withModelDefaults(request, model.defaults);
+        if (auto done = resolveMachine(job); !done)
+            return done.error();
+        if (job.noiseScheme.empty())
+            job.noiseScheme = "torch-cpu-1";
+        if (job.noiseScheme != "torch-cpu-1") {
+            return makeError(ErrorCode::Unsupported, "The noise scheme is \"" + job.noiseScheme +
+                                                         "\"; this version knows \"torch-cpu-1\" only.");
+        }
         if (const auto problems = checkRequest(job, model); !problems.empty())
             return makeError(ErrorCode::InvalidArgument, joined(problems));
         return job;
     }
 
-    Result<void> checkPlan(const MemoryPlan& plan, const GenerationRequest& job) const {
-        const auto needed = plan.peakBytes(job.device);
-        const auto budget = static_cast<std::uint64_t>(job.memoryBudgetGb * 1e9);
+    Result<AskRequest> resolve(const AskRequest& request, const QaModelRecord& model) const {
+        auto job = withModelDefaults(request, model);
+        if (auto done = resolveMachine(job); !done)
+            return done.error();
+        if (const auto problems = checkAsk(job, model); !problems.empty())
+            return makeError(ErrorCode::InvalidArgument, joined(problems));
+        return job;
+    }
+
+    Result<void> checkPlan(const MemoryPlan& plan, DeviceKind device, double budgetGb,
+                           const std::string& help) const {
+        const auto needed = plan.peakBytes(device);
+        const auto budget = static_cast<std::uint64_t>(budgetGb * 1e9);
         if (budget > 0 && needed > budget) {
-            return makeError(
-                ErrorCode::OutOfMemory,
-                "The job needs " + gigabytes(needed) + " while the budget is " + gigabytes(budget) +
-                    " (largest stage: " + plan.largestStage(job.device)->name + ")." + advice(job));
+            return makeError(ErrorCode::OutOfMemory,
+                             "The job needs " + gigabytes(needed) + " while the budget is " +
+                                 gigabytes(budget) + " (largest stage: " + plan.largestStage(device)->name +
+                                 ")." + help);
         }
         return {};
     }
 
-    std::string advice(const GenerationRequest& job) const {
+    static std::string advice(const GenerationRequest& job) {
         return std::string(" Use ") + (job.vaeTiling ? "" : "tiled decoding, ") +
                "a smaller size or fewer frames, or raise the budget.";
     }
+    static std::string askAdvice() { return " Use fewer frames, keep fewer tokens, or raise the budget."; }
 
-    Error outOfMemory(const MemoryPlan& plan, const GenerationRequest& job) const {
-        const auto* stage = plan.largestStage(job.device);
+    static Error outOfMemory(const MemoryPlan& plan, DeviceKind device, const std::string& help) {
+        const auto* stage = plan.largestStage(device);
         return makeError(ErrorCode::OutOfMemory,
-                         std::string(job.device == DeviceKind::Cuda ? "The GPU" : "The machine") +
+                         std::string(device == DeviceKind::Cuda ? "The GPU" : "The machine") +
                              " ran out of memory; " + stage->name + " was planned with " +
-                             gigabytes(stage->bytes(job.device)) + "." + advice(job));
+                             gigabytes(stage->bytes(device)) + "." + help);
+    }
+
+    Device& deviceFor(DeviceKind kind) { return kind == DeviceKind::Cuda ? *m_cuda : *m_cpu; }
+
+    /// Two small models stay loaded side by side; a large one gives way to the other kind.
+    static bool isSmall(std::uint64_t parameters) { return parameters * 4 <= kWholeModelBytes; }
+    static std::uint64_t parametersOf(const ModelRecord& m) {
+        return m.transformerParameters + m.textParameters + m.vaeParameters;
+    }
+    static std::uint64_t parametersOf(const QaModelRecord& m) {
+        return m.visionParameters + m.languageParameters;
+    }
+
+    LoadedQaModel& qaModel(const AskRequest& job, const QaModelRecord& record) {
+        at::set_num_threads(job.threads);
+        const auto dtype = job.precision == Precision::BFloat16 ? at::kBFloat16 : at::kFloat;
+        const at::Device place = deviceFor(job.device).torchDevice();
+        if (m_model && !(isSmall(parametersOf(m_model->record())) && isSmall(parametersOf(record))))
+            m_model.reset();
+        if (!m_qaModel || !m_qaModel->serves(record, place, dtype)) {
+            m_qaModel.reset();
+            releaseCaches();
+            m_qaModel.emplace(record, place, dtype);
+        }
+        return *m_qaModel;
+    }
+
+    Answer runAsk(AskRequest& job, const QaModelRecord& record, AskObserver& observer,
+                  const std::stop_token& stop) {
+        Device& device = deviceFor(job.device);
+        device.resetPeak();
+        BlockPacer pacer(device);
+        AnswerOptions options;
+        options.policy = makeTokenPolicy;
+        options.synchronize = [&device] { device.synchronize(); };
+        options.pace = [&pacer] { pacer.blockQueued(); };
+        options.releaseMemory = [&device] { device.emptyCache(); };
+        options.takePeak = [&device] {
+            const auto peak = device.memory().peakBytes;
+            device.resetPeak();
+            return peak;
+        };
+        return answerVideo(qaModel(job, record), job, options, observer, stop).answer;
     }
 
     JobSummary run(GenerationRequest& job, const ModelRecord& record, JobObserver& observer,
                    const std::stop_token& stop) {
-        const bool onCuda = job.device == DeviceKind::Cuda;
-        Device& device = onCuda ? *m_cuda : *m_cpu;
+        Device& device = deviceFor(job.device);
         at::set_num_threads(job.threads);
         const auto dtype = job.precision == Precision::BFloat16 ? at::kBFloat16 : at::kFloat;
         const at::Device place = device.torchDevice();
+        if (m_qaModel && !(isSmall(parametersOf(m_qaModel->record())) && isSmall(parametersOf(record))))
+            m_qaModel.reset();
         if (!m_model || !m_model->serves(record, place, dtype)) {
             m_model.reset();
             releaseCaches();
@@ -239,6 +351,7 @@ private:
     std::unique_ptr<Device> m_cpu = makeCpuDevice();
     std::unique_ptr<Device> m_cuda;
     std::optional<LoadedModel> m_model;
+    std::optional<LoadedQaModel> m_qaModel;
     std::atomic<bool> m_broken = false;
 };
 

@@ -8,10 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "accel/runtime/ask_observer.h"
 #include "accel/runtime/job_observer.h"
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/formats/model_config.h"
+#include "core/formats/qa_model.h"
+#include "core/job/answer.h"
 #include "core/job/generation_request.h"
 #include "core/job/memory_plan.h"
 
@@ -42,6 +45,12 @@ public:
     virtual EngineInfo info() const = 0;
     virtual Result<JobSummary> generate(const GenerationRequest& request, const ModelRecord& model,
                                         JobObserver& observer, std::stop_token stop) = 0;
+    /// Answers a question about sampled frames; without a question only chooses tokens.
+    virtual Result<Answer> ask(const AskRequest& request, const QaModelRecord& model, AskObserver& observer,
+                               std::stop_token stop) = 0;
+    /// Cosine of one cell's feature with every cell's: [frames x rows x columns].
+    virtual Result<std::vector<float>> similarity(const AskRequest& request, const QaModelRecord& model,
+                                                  int cell, std::stop_token stop) = 0;
     /// Drops loaded weights and returns cached memory to the system.
     virtual void freeMemory() = 0;
     virtual std::uint64_t deviceBytes() const = 0; ///< thread-safe; 0 without a GPU

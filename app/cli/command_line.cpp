@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "app/cli/ask_options.h"
 #include "app/cli/commands.h"
 #include "app/cli/exit_code.h"
 #include "core/job/settings_schema.h"
@@ -109,7 +110,9 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
 } // namespace
 
 int runCommandLine(int argc, char** argv) {
-    CLI::App app("Canopy makes short video clips from a sentence, on this machine.", "canopy-cli");
+    CLI::App app(
+        "Canopy makes short video clips from a sentence and answers questions about videos, on this machine.",
+        "canopy-cli");
     app.set_version_flag("--version", "canopy-cli " CANOPY_VERSION);
     app.require_subcommand(1);
     app.footer(kFooter);
@@ -117,6 +120,15 @@ int runCommandLine(int argc, char** argv) {
     GenerateOptions generateOptions;
     bool seedGiven = false;
     addGenerate(app, generateOptions, seedGiven);
+
+    AskOptions askOptions;
+    CLI::App* askCommand = addAsk(app, askOptions);
+    CLI::App* tokensCommand = addTokens(app, askOptions);
+    EvaluateOptions evaluateOptions;
+    CLI::App* evaluateCommand = addEvaluate(app, evaluateOptions);
+    evaluateCommand->footer(kFooter);
+    askCommand->footer(kFooter);
+    tokensCommand->footer(kFooter);
 
     std::string infoFile;
     CLI::App* infoCommand = app.add_subcommand("info", "Print how a clip was made");
@@ -152,6 +164,15 @@ int runCommandLine(int argc, char** argv) {
             generateOptions.request.seed = std::random_device{}();
         }
         return generate(std::move(generateOptions));
+    }
+    if (app.got_subcommand(askCommand)) {
+        return ask(std::move(askOptions));
+    }
+    if (app.got_subcommand(tokensCommand)) {
+        return tokens(std::move(askOptions));
+    }
+    if (app.got_subcommand(evaluateCommand)) {
+        return evaluate(std::move(evaluateOptions));
     }
     if (app.got_subcommand(infoCommand)) {
         return info(infoFile);

@@ -1,15 +1,11 @@
-#include <signal.h>
-#include <unistd.h>
-
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "app/cli/commands.h"
 #include "app/cli/output.h"
 #include "app/cli/progress_printer.h"
+#include "app/cli/studio_session.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/value_codec.h"
@@ -20,30 +16,9 @@
 namespace canopy::cli {
 namespace {
 
-using namespace std::chrono_literals;
-
-volatile sig_atomic_t g_interrupts = 0;
-
-/// The first one asks the job to stop; the second one is the default: the process ends, and the worker with
-/// it.
-void onInterrupt(int) {
-    g_interrupts = g_interrupts + 1;
-    if (g_interrupts > 1) {
-        ::_exit(kInterrupted);
-    }
-}
-
 StudioOptions studioOptions(const GenerateOptions& options) {
-    StudioOptions studio;
-    studio.programVersion = CANOPY_VERSION;
-    studio.findModel = [](const GenerationRequest& request) {
-        return findModel(request.modelPath.empty() ? request.modelId : request.modelPath, ModelFolders());
-    };
-    if (const char* worker = std::getenv("CANOPY_WORKER")) {
-        studio.workerProgram = worker;
-    }
+    StudioOptions studio = commandStudio();
     studio.startWorkerAtOnce = !options.dryRun;
-    studio.onlyReservedJobs = true;
     studio.recordFile = options.record;
     return studio;
 }
@@ -88,27 +63,6 @@ int dryRun(const Studio& studio, const GenerationRequest& request, bool json) {
         }
     }
     return check.problems.empty() ? kOk : kCannotStart;
-}
-
-/// Waits for the job's end, passing Ctrl+C on as a cancel.
-JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer) {
-    bool cancelled = false;
-    std::uint64_t seen = 0;
-    while (true) {
-        const auto snapshot = studio.waitForChange(seen, 200ms);
-        if (snapshot->sequence != seen) {
-            seen = snapshot->sequence;
-            printer.show(*snapshot);
-        }
-        if (const JobRow* row = snapshot->find(job); row != nullptr && isFinished(row->record.state)) {
-            return row->record;
-        }
-        if (g_interrupts > 0 && !cancelled) {
-            cancelled = true;
-            printer.note("Stopping. Press Ctrl+C again to leave at once.");
-            (void)studio.cancel(job);
-        }
-    }
 }
 
 int tellEnd(const JobRecord& record, bool json) {
@@ -181,10 +135,7 @@ int generate(GenerateOptions options) {
             target.framesDir.c_str());
     }
 
-    struct sigaction action {};
-    action.sa_handler = onInterrupt;
-    ::sigaction(SIGINT, &action, nullptr);
-
+    watchInterrupts();
     Result<std::unique_ptr<Studio>> studio = Studio::open(studioOptions(options));
     if (!studio) {
         return report(studio.error());

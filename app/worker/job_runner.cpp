@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "app/worker/stream_sink.h"
 #include "core/base/log.h"
 #include "core/job/model_value.h"
+#include "core/job/qa_model_value.h"
 
 namespace canopy::worker {
 namespace {
@@ -147,28 +149,69 @@ void JobRunner::run() {
     m_wake();
 }
 
+Result<JobRunner::Done> JobRunner::generate(const StartJob& job, StreamSink& sink, std::stop_token stop) {
+    const auto request = generationRequestFromValue(job.request);
+    if (!request)
+        return request.error();
+    const auto model = modelRecordFromValue(job.model);
+    if (!model)
+        return model.error();
+    const auto summary = m_engine->generate(*request, *model, sink, stop);
+    if (!summary)
+        return summary.error();
+    return Done{toValue(summary->request), summaryValue(*summary)};
+}
+
+Result<JobRunner::Done> JobRunner::ask(const StartJob& job, StreamSink& sink, std::stop_token stop) {
+    const auto request = askRequestFromValue(job.request);
+    if (!request)
+        return request.error();
+    const auto model = qaModelRecordFromValue(job.model);
+    if (!model)
+        return model.error();
+    const auto answer = m_engine->ask(*request, *model, sink, stop);
+    if (!answer)
+        return answer.error();
+    return Done{toValue(answer->request), toValue(*answer)};
+}
+
+Result<JobRunner::Done> JobRunner::similarity(const StartJob& job, std::stop_token stop) {
+    const auto request = askRequestFromValue(job.request);
+    if (!request)
+        return request.error();
+    const auto model = qaModelRecordFromValue(job.model);
+    if (!model)
+        return model.error();
+    const auto cell = static_cast<int>(job.request["cell"].asInt(-1));
+    const auto cosine = m_engine->similarity(*request, *model, cell, stop);
+    if (!cosine)
+        return cosine.error();
+    Value::Bytes bytes(cosine->size() * sizeof(float));
+    std::memcpy(bytes.data(), cosine->data(), bytes.size());
+    return Done{job.request, Value{}.set("cosine", std::move(bytes))};
+}
+
+Result<JobRunner::Done> JobRunner::perform(const StartJob& job, StreamSink& sink, std::stop_token stop) {
+    if (job.kind == "generate")
+        return generate(job, sink, stop);
+    if (job.kind == "ask")
+        return ask(job, sink, stop);
+    if (job.kind == "similarity")
+        return similarity(job, stop);
+    return makeError(ErrorCode::Unsupported,
+                     "This engine makes clips and answers questions; it was asked for '" + job.kind +
+                         "'. Window and engine must be of one version.");
+}
+
 void JobRunner::runJob(const StartJob& job, std::stop_token stop) {
-    if (job.kind != "generate") {
-        fail(job, makeError(ErrorCode::Unsupported,
-                            "This engine makes clips ('generate'); it was asked for '" + job.kind +
-                                "'. Window and engine must be of one version."));
-        return;
-    }
-    const Result<GenerationRequest> request = generationRequestFromValue(job.request);
-    const Result<ModelRecord> model = modelRecordFromValue(job.model);
-    if (!request || !model) {
-        fail(job, request ? model.error() : request.error());
-        return;
-    }
     m_gauge.beginJob();
     StreamSink sink(m_channel, job.job, m_topics, m_gauge, m_remaining, stop);
-    Result<accel::JobSummary> summary = makeError(ErrorCode::Internal, "The engine ended without a result.");
+    Result<Done> summary = makeError(ErrorCode::Internal, "The engine ended without a result.");
     try {
-        summary = m_engine->generate(*request, *model, sink, stop);
+        summary = perform(job, sink, stop);
     } catch (const std::bad_alloc&) {
-        summary =
-            makeError(ErrorCode::OutOfMemory, "The system ran out of memory. Choose a smaller size or fewer "
-                                              "frames, or close other programs.");
+        summary = makeError(ErrorCode::OutOfMemory, "The system ran out of memory. Choose a smaller size or "
+                                                    "fewer frames, or close other programs.");
     } catch (const std::exception& e) {
         summary = makeError(ErrorCode::Internal,
                             std::string("The engine failed in an unexpected way: ") + e.what());
@@ -195,8 +238,10 @@ void JobRunner::runJob(const StartJob& job, std::stop_token stop) {
         fail(job, summary.error(), std::move(details));
         return;
     }
-    (void)m_channel.send(
-        toValue(WorkerMessage(Finished{job.job, toValue(summary->request), summaryValue(*summary)})));
+    Finished finished{job.job, std::move(summary->request), std::move(summary->summary)};
+    if (const Result<void> sent = m_channel.send(toValue(WorkerMessage(std::move(finished)))); !sent) {
+        fail(job, makeError(ErrorCode::Internal, "The result could not be sent: " + sent.error().message));
+    }
 }
 
 void JobRunner::fail(const StartJob& job, Error error, Value details) {

@@ -17,6 +17,8 @@
 
 namespace canopy::worker {
 
+class StreamSink;
+
 /// Makes the engine on the inference thread, its home.
 using EngineFactory = std::function<std::unique_ptr<accel::Engine>()>;
 
@@ -47,6 +49,15 @@ public:
 private:
     void run();
     void runJob(const protocol::StartJob& job, std::stop_token stop);
+    /// The request and summary of a finished job as maps.
+    struct Done {
+        Value request;
+        Value summary;
+    };
+    Result<Done> perform(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
+    Result<Done> generate(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
+    Result<Done> ask(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
+    Result<Done> similarity(const protocol::StartJob& job, std::stop_token stop);
     void fail(const protocol::StartJob& job, Error error, Value details = {});
 
     const EngineFactory m_factory;

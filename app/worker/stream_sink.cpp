@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/base/value_codec.h"
 #include "core/job/model_value.h"
 
 namespace canopy::worker {
@@ -12,15 +13,6 @@ using namespace protocol;
 
 constexpr double kProgressInterval = 1.0 / 20;
 constexpr std::uint64_t kFrameBacklogBytes = std::uint64_t{64} << 20;
-
-Stage stageFromName(std::string_view name) {
-    for (const Stage stage : {Stage::Load, Stage::Text, Stage::Denoise, Stage::Decode, Stage::Encode}) {
-        if (stageName(stage) == name) {
-            return stage;
-        }
-    }
-    return Stage::Load;
-}
 
 } // namespace
 
@@ -48,8 +40,25 @@ void StreamSink::resolved(const GenerationRequest& request, const MemoryPlan& pl
     (void)m_channel.send(toValue(WorkerMessage(Resolved{m_job, toValue(request), toValue(plan)})));
 }
 
+void StreamSink::resolved(const AskRequest& request, const MemoryPlan& plan) {
+    m_device = request.device;
+    m_plannedBytes = plan.peakBytes(request.device);
+    (void)m_channel.send(toValue(WorkerMessage(Resolved{m_job, toValue(request), toValue(plan)})));
+}
+
+void StreamSink::tokens(const TokenRun& run) {
+    BlobStart info;
+    info.job = m_job;
+    info.kind = "token_run";
+    m_channel.sendBlob(std::move(info), toCbor(toValue(run)), false);
+}
+
+void StreamSink::words(std::string_view text) {
+    (void)m_channel.send(toValue(WorkerMessage(Words{m_job, std::string(text)})));
+}
+
 void StreamSink::stage(std::string_view name, int unit, int units) {
-    const Stage stage = stageFromName(name);
+    const Stage stage = stageFromName(name).value_or(Stage::Load);
     const double now = steadySeconds();
     if (stage != m_progress.stage) {
         m_progress.stage = stage;

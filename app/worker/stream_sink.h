@@ -14,9 +14,9 @@
 namespace canopy::worker {
 
 /// Turns what one job tells into messages: progress at most 20 times a second and always at the end of a
-/// unit, previews newest-wins, latents and frames in order and never dropped. Home thread: the inference
-/// thread.
-class StreamSink : public accel::JobObserver {
+/// unit, previews newest-wins, latents, frames, tokens and words in order and never dropped. Home thread: the
+/// inference thread.
+class StreamSink : public accel::JobObserver, public accel::AskObserver {
 public:
     StreamSink(protocol::Channel& channel, protocol::JobId job, const Topics& topics,
                const MemoryGauge& gauge, RemainingTime& remaining, std::stop_token stop);
@@ -31,6 +31,10 @@ public:
     /// Waits while 64 MiB of frames wait for the client's credit; a stop ends the wait, the frame is dropped
     /// then.
     void frame(int index, int count, int width, int height, std::vector<std::uint8_t> rgb) override;
+
+    void resolved(const AskRequest& request, const MemoryPlan& plan) override;
+    void tokens(const TokenRun& run) override;
+    void words(std::string_view text) override;
 
     const protocol::Progress& progress() const { return m_progress; }
     std::uint64_t plannedBytes() const { return m_plannedBytes; }

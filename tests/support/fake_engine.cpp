@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -18,6 +19,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/job/settings_schema.h"
+#include "tests/support/fake_tokens.h"
 
 namespace canopy::test {
 namespace {
@@ -89,6 +91,25 @@ public:
         } catch (const FaultError& fault) {
             return fault.error;
         }
+    }
+
+    Result<Answer> ask(const AskRequest& asked, const QaModelRecord&, accel::AskObserver& observer,
+                       std::stop_token stop) override {
+        m_passes.clear();
+        try {
+            return answer(asked, observer, stop);
+        } catch (const FaultError& fault) {
+            return fault.error;
+        }
+    }
+
+    Result<std::vector<float>> similarity(const AskRequest& request, const QaModelRecord&, int cell,
+                                          std::stop_token) override {
+        std::vector<float> cosine(static_cast<std::size_t>(fakeTokenRun(request).cells()), 0.25f);
+        if (cell < 0 || cell >= static_cast<int>(cosine.size()))
+            return makeError(ErrorCode::InvalidArgument, "No such cell.");
+        cosine[static_cast<std::size_t>(cell)] = 1;
+        return cosine;
     }
 
     void freeMemory() override {}
@@ -170,6 +191,61 @@ private:
         summary.plannedBytes = 2 << 20;
         summary.peakBytes = 2 << 20;
         return summary;
+    }
+
+    Result<Answer> answer(const AskRequest& asked, accel::AskObserver& observer, std::stop_token stop) {
+        AskRequest r = asked;
+        r.precision = Precision::Float32;
+        r.threads = 2;
+        r.kernelSet = "fake";
+        m_seed = r.tokens.seed;
+        MemoryPlan plan;
+        plan.stages.push_back({"prefill", {{MemoryCategory::Weights, DeviceKind::Cpu, 1 << 20}}});
+        observer.stage("load", 0, 1);
+        pass("load");
+        observer.resolved(r, plan);
+        const int frames = static_cast<int>(r.frameIndex.size());
+        observer.stage("vision", 0, frames);
+        for (int frame = 0; frame < frames; ++frame) {
+            pass("frame");
+            if (!work(stop)) {
+                return makeError(ErrorCode::Cancelled, "Cancelled.");
+            }
+            observer.stage("vision", frame + 1, frames);
+        }
+        observer.stage("select", 0, 1);
+        const TokenRun run = fakeTokenRun(r);
+        observer.tokens(run);
+        observer.stage("prefill", 0, 4);
+        pass("block");
+        Answer out;
+        observer.stage("answer", 0, 0);
+        const std::array<const char*, 3> words = {"a", " scripted", " answer"};
+        for (int i = 0; i < 3 && !r.question.empty(); ++i) {
+            pass("word");
+            if (!work(stop)) {
+                return makeError(ErrorCode::Cancelled, "Cancelled.");
+            }
+            observer.words(words[static_cast<std::size_t>(i)]);
+            out.text += words[static_cast<std::size_t>(i)];
+            out.ids.push_back(i + 1);
+            observer.stage("answer", i + 1, 0);
+        }
+        out.request = r;
+        if (!r.options.empty()) {
+            out.letterProbabilities.assign(r.options.size(), 0.1 / double(r.options.size()));
+            out.letterProbabilities.front() += 0.9;
+        }
+        out.frames = run.frames;
+        out.cells = run.cells();
+        out.videoTokens = run.modelTokens;
+        out.unprunedTokens = run.cells() + 1;
+        out.promptTokens = run.modelTokens + 30;
+        out.firstWordSeconds = 0.01;
+        out.prefillSeconds = 0.005;
+        out.kvBytes = out.plannedKvBytes = static_cast<std::uint64_t>(out.promptTokens) * 1024;
+        out.peakBytes = out.plannedBytes = 1 << 20;
+        return out;
     }
 
     /// One block's time; false when stopped.

@@ -62,5 +62,6 @@ void checkTimestepMatrix(const ParityCase&);
 void checkDfTrajectory(const ParityCase&);
 void checkPipelineWan(const ParityCase&);
 void checkPipelineSkyReels(const ParityCase&);
+void checkForestCode(const ParityCase&);
 
 } // namespace canopy::test
