@@ -5,6 +5,7 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/formats/model_folders.h"
+#include "core/formats/qa_model.h"
 #include "core/media/media_info.h"
 #include "core/studio/studio.h"
 #include "ui/link/studio_link.h"
@@ -14,14 +15,16 @@
 namespace canopy {
 namespace {
 
-std::vector<ModelRecord> usableModels(const ModelFolders& folders) {
-    std::vector<ModelRecord> models;
+ui::StudioLink::Models usableModels(const ModelFolders& folders) {
+    ui::StudioLink::Models models;
     for (auto& result : folders.scan()) {
         if (result.record)
-            models.push_back(std::move(*result.record));
+            models.clips.push_back(std::move(*result.record));
         else if (result.error)
             logInfo("models", result.error->message);
     }
+    for (auto& result : scanQaModels(folders))
+        models.questions.push_back(std::move(result.record));
     return models;
 }
 
@@ -68,14 +71,19 @@ CanopyApp::CanopyApp(AppOptions options) {
             // A model whose folder was taken off the list still runs from where it was.
             return found || request.modelPath.empty() ? found : findModel(request.modelPath, folders);
         };
+        studio.findQaModel = [folders](const AskRequest& request) {
+            auto found = findQaModel(request.modelId, folders);
+            return found || request.modelPath.empty() ? found : findQaModel(request.modelPath, folders);
+        };
         return Studio::open(std::move(studio));
     };
     ways.scanModels = [folders] { return usableModels(folders); };
-    ways.addModelFolder = [folders](const std::filesystem::path& folder) -> Result<std::vector<ModelRecord>> {
-        if (scanFolder(folder).empty())
+    ways.addModelFolder = [folders](const std::filesystem::path& folder) -> Result<ui::StudioLink::Models> {
+        if (scanFolder(folder).empty() && scanQaFolder(folder).empty())
             return makeError(ErrorCode::NotFound,
-                             "No text-to-video model was found there. Expected is a folder in "
-                             "the layout of diffusers, of the original releases or of ComfyUI: " +
+                             "No model was found there. Expected is a text-to-video model in the layout of "
+                             "diffusers, of the original releases or of ComfyUI, or a LLaVA model for "
+                             "questions about videos: " +
                                  folder.string());
         if (auto added = folders.add(folder); !added)
             return added.error();

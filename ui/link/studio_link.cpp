@@ -56,7 +56,12 @@ void StudioLink::start() {
         });
     background(
         m_files, [scan = m_ways.scanModels] { return scan(); },
-        [this](std::vector<ModelRecord> models) { Q_EMIT modelsChanged(models); });
+        [this](Models models) { tellModels(models); });
+}
+
+void StudioLink::tellModels(const Models& models) {
+    Q_EMIT modelsChanged(models.clips);
+    Q_EMIT qaModelsChanged(models.questions);
 }
 
 void StudioLink::poll() {
@@ -126,6 +131,50 @@ void StudioLink::check(const GenerationRequest& request) {
         [this, ticket](StartCheck check) {
             if (ticket == m_checkTicket)
                 Q_EMIT checked(check);
+        });
+}
+
+void StudioLink::ask(const AskRequest& request) {
+    if (!m_studio)
+        return Q_EMIT refused(tr("The job list is not open yet. Try again in a moment."));
+    background(
+        m_pool, [studio = m_studio, request] { return studio->ask(request); },
+        [this](Result<JobId> result) {
+            if (!result)
+                return Q_EMIT refused(QString::fromStdString(result.error().message));
+            poll();
+            Q_EMIT asked(*result);
+        });
+}
+
+void StudioLink::checkAsk(const AskRequest& request) {
+    if (!m_studio)
+        return;
+    const auto ticket = ++m_askCheckTicket;
+    background(
+        m_pool, [studio = m_studio, request] { return studio->checkAsk(request); },
+        [this, ticket](AskCheck check) {
+            if (ticket == m_askCheckTicket)
+                Q_EMIT askChecked(check);
+        });
+}
+
+void StudioLink::probe(JobId ask, int cell) {
+    command([ask, cell](Studio& s) {
+        s.probe(ask, cell);
+        return Result<void>();
+    });
+}
+
+void StudioLink::readTokenRun(JobId ask) {
+    if (!m_studio)
+        return;
+    background(
+        m_files, [studio = m_studio, ask] { return studio->tokenRun(ask); },
+        [this, ask](Result<std::shared_ptr<const TokenRun>> run) {
+            if (!run)
+                return Q_EMIT refused(QString::fromStdString(run.error().message));
+            Q_EMIT tokenRunRead(ask, *run);
         });
 }
 
@@ -208,10 +257,10 @@ void StudioLink::addModelFolder(const QString& folder) {
         [add = m_ways.addModelFolder, path = std::filesystem::path(folder.toStdString())] {
             return add(path);
         },
-        [this](Result<std::vector<ModelRecord>> models) {
+        [this](Result<Models> models) {
             if (!models)
                 return Q_EMIT refused(QString::fromStdString(models.error().message));
-            Q_EMIT modelsChanged(*models);
+            tellModels(*models);
         });
 }
 

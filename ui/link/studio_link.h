@@ -21,8 +21,12 @@ class StudioLink : public QObject {
     Q_OBJECT
 public:
     using OpenStudio = std::function<Result<std::unique_ptr<Studio>>()>;
-    using ScanModels = std::function<std::vector<ModelRecord>()>;
-    using AddModelFolder = std::function<Result<std::vector<ModelRecord>>(const std::filesystem::path&)>;
+    struct Models {
+        std::vector<ModelRecord> clips;       ///< make clips
+        std::vector<QaModelRecord> questions; ///< answer questions about videos
+    };
+    using ScanModels = std::function<Models()>;
+    using AddModelFolder = std::function<Result<Models>(const std::filesystem::path&)>;
 
     /// What the composition root knows how to do; each is called off the GUI thread.
     struct Ways {
@@ -41,6 +45,10 @@ public:
 
     void generate(const GenerationRequest& request);
     void check(const GenerationRequest& request); ///< newest wins; answered by checked()
+    void ask(const AskRequest& request);          ///< answered by asked() or refused()
+    void checkAsk(const AskRequest& request);     ///< newest wins; answered by askChecked()
+    void probe(JobId ask, int cell);              ///< the snapshot's probe follows
+    void readTokenRun(JobId ask);                 ///< of an earlier start: tokenRunRead() or refused()
     void cancel(JobId id);
     void retry(JobId id);
     void duplicate(JobId id);
@@ -65,8 +73,12 @@ Q_SIGNALS:
     void snapshotChanged(const canopy::ui::SnapshotPtr& snapshot);
     void clipsChanged(const std::vector<canopy::Clip>& clips);
     void modelsChanged(const std::vector<canopy::ModelRecord>& models);
+    void qaModelsChanged(const std::vector<canopy::QaModelRecord>& models);
     void checked(const canopy::StartCheck& check);
     void generated(canopy::JobId id);
+    void asked(canopy::JobId id);
+    void askChecked(const canopy::AskCheck& check);
+    void tokenRunRead(canopy::JobId ask, const std::shared_ptr<const canopy::TokenRun>& run);
     /// A command was refused; the sentence says why.
     void refused(const QString& sentence);
     void settingsRead(const QString& file, const canopy::GenerationRequest& request);
@@ -78,6 +90,7 @@ private:
     template <typename Work, typename Done>
     void background(QThreadPool& pool, Work work, Done done);
     void readClips();
+    void tellModels(const Models& models);
 
     Ways m_ways;
     std::shared_ptr<Studio> m_studio;
@@ -89,6 +102,7 @@ private:
     QString m_search;
     bool m_starredOnly = false;
     std::uint64_t m_checkTicket = 0;
+    std::uint64_t m_askCheckTicket = 0;
     bool m_readingClips = false;
     bool m_readClipsAgain = false;
 };
