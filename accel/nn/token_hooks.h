@@ -18,6 +18,7 @@ struct VideoTokens {
     int frames = 0;
     int rows = 0;
     int columns = 0;
+    HostNewlines newlines = HostNewlines::OneToken; ///< of the host; counts where a budget counts all tokens
     at::Tensor features; ///< [T, N, D], the tower's precision; selections compute in float32
     /// Mean attention received in the tower's last block (over heads and queries), pooled like the features:
     /// float32 [T, N]. Only when needsAttention().
@@ -34,8 +35,12 @@ struct VideoTokens {
 struct TokenSelection {
     at::Tensor kept;     ///< int64 [n] on the device: cells, ascending
     at::Tensor features; ///< [n, D] where merging changed them (order of `kept`); undefined: features[kept]
-    /// Newlines of rows: which kept count needs none; filled by layoutTokens() from settings.newlines.
-    TokenRun run; ///< settings and per-cell arrays filled; frameIndex, frameSeconds by the pipeline
+    /// Places in `kept` in the order of the sequence, for methods that on hosts without row newlines do not
+    /// keep cell order; empty = cell order.
+    std::vector<std::int32_t> sequence;
+    /// Settings and per-cell arrays filled; newlines by layoutTokens(), frameIndex and frameSeconds by the
+    /// pipeline.
+    TokenRun run;
 };
 
 /// Chooses video tokens before the language model. Deterministic for equal features and settings. Home

@@ -36,6 +36,7 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"skyreels_df_trajectory", checkDfTrajectory},
     {"pipeline_wan_t2v", checkPipelineWan},
     {"pipeline_skyreels_df", checkPipelineSkyReels},
+    {"forest_code", checkForestCode},
 };
 
 fs::path parityFolder() {

@@ -18,17 +18,18 @@ struct TokenPolicy {
 TokenPolicy makeTokenPolicy(const TokenSettings& settings);
 
 /// Newline layouts of the hosts (token-forest.md 1.6).
-enum class NewlineMode : std::uint8_t { OneToken, Grid, Frame, None };
+using NewlineMode = HostNewlines;
 
 /// The sequence of video tokens that the language model is given.
 struct TokenLayout {
     at::Tensor source; ///< int64 [n]: index into TokenSelection::kept, or -1 for a newline
-    at::Tensor
-        positions; ///< int64 [n]: 0-based within the video part; packed, or those of the unpruned layout
+    /// int64 [n], 0-based within the video part: packed, or those of the unpruned layout.
+    at::Tensor positions;
     at::Tensor videoIndex;           ///< int64 [n]: see PrefillPoint::videoIndex
     std::int64_t unprunedTokens = 0; ///< positions that text after the video continues from under Original
 };
-/// Where newlines go for the selection's settings; writes keptNewlines and modelTokens into its run.
+/// Where newlines go for the selection's settings; writes hostNewlines, keptNewlines and modelTokens into its
+/// run. Made on the host from the run's kept cells, then copied to the device once.
 TokenLayout layoutTokens(TokenSelection& selection, NewlineMode host);
 
 } // namespace canopy::accel
