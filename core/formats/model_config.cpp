@@ -2,67 +2,16 @@
 
 #include <algorithm>
 
+#include "core/formats/config_bounds.h"
+
 namespace canopy {
-
-namespace {
-
-Error outOfRange(std::string_view what, const std::string& value, const std::string& expected) {
-    return makeError(ErrorCode::Malformed,
-                     "Value out of range in the model's configuration: " + std::string(what) + " = " + value +
-                         "; expected " + expected + ". Get the model from its publisher again");
-}
-
-/// Collects the first violation of a table of bounds.
-class Bounds {
-public:
-    Bounds& integer(std::string_view what, std::int64_t value, std::int64_t low, std::int64_t high) {
-        if (m_ok.ok() && (value < low || value > high))
-            m_ok =
-                outOfRange(what, std::to_string(value), std::to_string(low) + " to " + std::to_string(high));
-        return *this;
-    }
-    Bounds& even(std::string_view what, std::int64_t value) {
-        if (m_ok.ok() && value % 2 != 0)
-            m_ok = outOfRange(what, std::to_string(value), "an even number");
-        return *this;
-    }
-    /// NaN fails as well.
-    Bounds& real(std::string_view what, double value, double low, double high) {
-        if (m_ok.ok() && !(value >= low && value <= high))
-            m_ok =
-                outOfRange(what, std::to_string(value), std::to_string(low) + " to " + std::to_string(high));
-        return *this;
-    }
-    Bounds& text(std::string_view what, const std::string& value, std::size_t maxBytes) {
-        if (m_ok.ok() && value.size() > maxBytes)
-            m_ok = outOfRange(what, "a text of " + std::to_string(value.size()) + " bytes",
-                              "at most " + std::to_string(maxBytes));
-        return *this;
-    }
-    /// Each factor was bounded before, so the product of a few of them cannot overflow a double.
-    Bounds& parameters(double count) {
-        constexpr double kMost = 1.4e11; // 2^37: nothing larger fits any machine this program serves
-        if (m_ok.ok() && count > kMost)
-            m_ok =
-                makeError(ErrorCode::Malformed, "The model's configuration asks for " +
-                                                    std::to_string(static_cast<std::uint64_t>(count / 1e9)) +
-                                                    " billion parameters; at most 140 are read");
-        return *this;
-    }
-    Result<void> result() const { return m_ok; }
-
-private:
-    Result<void> m_ok;
-};
-
-} // namespace
 
 std::string_view modelFamilyName(ModelFamily family) {
     return family == ModelFamily::SkyReelsDf ? "skyreels-df" : "wan-t2v";
 }
 
 Result<void> checkConfig(const DitConfig& c) {
-    Bounds b;
+    ConfigBounds b;
     b.integer("num_attention_heads", c.heads, 1, 128).integer("attention_head_dim", c.headDim, 4, 256);
     b.even("attention_head_dim", c.headDim).integer("num_layers", c.layers, 1, 128);
     b.integer("ffn_dim", c.ffnDim, 1, 131072).integer("text_dim", c.textDim, 1, 16384);
@@ -77,7 +26,7 @@ Result<void> checkConfig(const DitConfig& c) {
 }
 
 Result<void> checkConfig(const VaeConfig& c) {
-    Bounds b;
+    ConfigBounds b;
     b.integer("base_dim", c.baseDim, 1, 1024).integer("z_dim", c.latentChannels, 1, 64);
     // Strides 4 x 8 x 8: three halvings of rows and columns, two of frames.
     b.integer("length of dim_mult", static_cast<std::int64_t>(c.dimMultipliers.size()), 4, 4);
@@ -105,7 +54,7 @@ Result<void> checkConfig(const VaeConfig& c) {
 }
 
 Result<void> checkConfig(const Umt5Config& c) {
-    Bounds b;
+    ConfigBounds b;
     b.integer("vocab_size", c.vocabulary, 1, 1 << 20).integer("d_model", c.modelDim, 1, 16384);
     b.integer("d_kv", c.headDim, 1, 512).integer("num_heads", c.heads, 1, 256);
     b.integer("d_ff", c.ffnDim, 1, 131072).integer("num_layers", c.layers, 1, 128);
@@ -121,7 +70,7 @@ Result<void> checkConfig(const Umt5Config& c) {
 }
 
 Result<void> checkDefaults(const ModelDefaults& d) {
-    Bounds b;
+    ConfigBounds b;
     b.text("label", d.label, 200).text("negative_prompt", d.negativePrompt, 16384);
     b.integer("text_length", d.textLength, 1, 4096).integer("fps", d.fps, 1, 120);
     b.integer("fps_index", d.fpsIndex, 0, 1).real("shift", d.shift, 0.01, 100);
@@ -137,7 +86,7 @@ Result<void> checkDefaults(const ModelDefaults& d) {
 }
 
 Result<void> checkModelRecord(const ModelRecord& r) {
-    Bounds b;
+    ConfigBounds b;
     b.text("id", r.id, 200);
     b.integer(
         "number of weight files",

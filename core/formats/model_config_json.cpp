@@ -6,100 +6,13 @@
 
 #include "core/base/files.h"
 #include "core/base/value_codec.h"
+#include "core/formats/config_reader.h"
 #include "core/formats/known_models.h"
 #include "core/formats/safetensors.h"
 
 namespace canopy {
 
 namespace {
-
-Error wrong(std::string_view key, std::string_view expected) {
-    return makeError(ErrorCode::Malformed, "The model's configuration has a wrong value for " +
-                                               std::string(key) + "; expected " + std::string(expected) +
-                                               ". Get the model from its publisher again");
-}
-
-/// Reads members of one map and keeps the first problem. A key that is missing or null keeps the field's
-/// default, unless it is required.
-class Reader {
-public:
-    explicit Reader(const Value& map)
-        : m_map(map) {}
-
-    const std::optional<Error>& problem() const { return m_problem; }
-
-    void integer(std::string_view key, int& out, bool required = false) {
-        const Value* v = get(key, required);
-        if (!v)
-            return;
-        if (!v->isInt())
-            return note(wrong(key, "a whole number"));
-        // Values that an int cannot hold are out of every range and named by the check that follows.
-        out = static_cast<int>(std::clamp<std::int64_t>(v->asInt(), std::numeric_limits<int>::min(),
-                                                        std::numeric_limits<int>::max()));
-    }
-    void real(std::string_view key, double& out, bool required = false) {
-        const Value* v = get(key, required);
-        if (v && !v->isNumber())
-            return note(wrong(key, "a number"));
-        if (v)
-            out = v->asDouble();
-    }
-    void boolean(std::string_view key, bool& out, bool required = false) {
-        const Value* v = get(key, required);
-        if (v && !v->isBool())
-            return note(wrong(key, "true or false"));
-        if (v)
-            out = v->asBool();
-    }
-    void text(std::string_view key, std::string& out, bool required = false) {
-        const Value* v = get(key, required);
-        if (v && !v->isString())
-            return note(wrong(key, "a text"));
-        if (v)
-            out = v->asString();
-    }
-    template <typename T, typename Read>
-    void list(std::string_view key, std::vector<T>& out, std::size_t most, Read read, bool required = false) {
-        const Value* v = get(key, required);
-        if (!v)
-            return;
-        if (!v->isArray() || v->asArray().size() > most)
-            return note(wrong(key, "a list of at most " + std::to_string(most)));
-        out.clear();
-        for (const auto& element : v->asArray()) {
-            T one{};
-            if (!read(element, one))
-                return note(wrong(key, "a list of values of one type"));
-            out.push_back(std::move(one));
-        }
-    }
-    void note(Error error) {
-        if (!m_problem)
-            m_problem = std::move(error);
-    }
-
-private:
-    const Value* get(std::string_view key, bool required) {
-        const Value& v = m_map[key];
-        if (!v.isNull())
-            return &v;
-        if (required)
-            note(wrong(key, "a value, and there is none"));
-        return nullptr;
-    }
-    const Value& m_map;
-    std::optional<Error> m_problem;
-};
-
-bool readInt(const Value& v, int& out) {
-    out = static_cast<int>(std::clamp<std::int64_t>(v.asInt(), -1, std::numeric_limits<int>::max()));
-    return v.isInt();
-}
-bool readReal(const Value& v, double& out) {
-    out = v.asDouble();
-    return v.isNumber();
-}
 
 Error unsupported(std::string what) {
     return makeError(ErrorCode::Unsupported, std::move(what));
@@ -130,7 +43,7 @@ Result<DitConfig> parseDitConfig(const Value& json) {
     else
         return unsupported("The transformer is of the kind " + quotedName(name) +
                            "; expected WanTransformer3DModel or SkyReelsV2Transformer3DModel");
-    Reader r(json);
+    ConfigReader r(json);
     r.integer("num_attention_heads", c.heads, true);
     r.integer("attention_head_dim", c.headDim, true);
     r.integer("num_layers", c.layers, true);
@@ -144,11 +57,11 @@ Result<DitConfig> parseDitConfig(const Value& json) {
     r.boolean("inject_sample_info", c.fpsEmbedding);
     r.real("eps", c.eps);
     std::vector<int> patch = {1, 2, 2};
-    r.list("patch_size", patch, 3, readInt);
+    r.list("patch_size", patch, 3, readConfigInt);
     if (r.problem())
         return *r.problem();
     if (patch.size() != 3)
-        return wrong("patch_size", "three whole numbers");
+        return wrongConfigValue("patch_size", "three whole numbers");
     std::copy(patch.begin(), patch.end(), c.patch.begin());
     if (c.inChannels == 36 || !json["image_dim"].isNull() || !json["added_kv_proj_dim"].isNull())
         return imageToVideoRefusal();
@@ -170,17 +83,17 @@ Result<VaeConfig> parseVaeConfig(const Value& json) {
         return unsupported("The autoencoder is of the kind " + quotedName(name) +
                            "; expected AutoencoderKLWan");
     VaeConfig c;
-    Reader r(json);
+    ConfigReader r(json);
     r.integer("base_dim", c.baseDim);
     r.integer("z_dim", c.latentChannels);
     r.integer("num_res_blocks", c.resBlocks);
-    r.list("dim_mult", c.dimMultipliers, 8, readInt);
+    r.list("dim_mult", c.dimMultipliers, 8, readConfigInt);
     r.list("temperal_downsample", c.temporalDownsample, 8,
            [](const Value& v, auto& out) { return out = v.asBool(), v.isBool(); });
     c.latentsMean = wanLatentsMean();
     c.latentsStd = wanLatentsStd();
-    r.list("latents_mean", c.latentsMean, 64, readReal);
-    r.list("latents_std", c.latentsStd, 64, readReal);
+    r.list("latents_mean", c.latentsMean, 64, readConfigReal);
+    r.list("latents_std", c.latentsStd, 64, readConfigReal);
     bool residual = false;
     r.boolean("is_residual", residual);
     int inChannels = 3, outChannels = 3, decoderBase = c.baseDim;
@@ -204,7 +117,7 @@ Result<Umt5Config> parseUmt5Config(const Value& json) {
     if (type != "umt5")
         return unsupported("The text encoder is of the kind " + quotedName(type) + "; expected umt5");
     Umt5Config c;
-    Reader r(json);
+    ConfigReader r(json);
     r.integer("vocab_size", c.vocabulary, true);
     r.integer("d_model", c.modelDim, true);
     r.integer("d_kv", c.headDim, true);
@@ -264,7 +177,7 @@ Result<ModelDefaults> parseModelDefaults(const Value& json) {
     ModelDefaults d;
     d.sizes.clear();
     std::string kind;
-    Reader r(json);
+    ConfigReader r(json);
     r.text("label", d.label, true);
     r.text("kind", kind, true);
     r.integer("text_length", d.textLength, true);
@@ -278,8 +191,8 @@ Result<ModelDefaults> parseModelDefaults(const Value& json) {
     r.list(
         "sizes", d.sizes, 64,
         [](const Value& v, std::array<int, 2>& out) {
-            return v.asArray().size() == 2 && readInt(v.asArray()[0], out[0]) &&
-                   readInt(v.asArray()[1], out[1]);
+            return v.asArray().size() == 2 && readConfigInt(v.asArray()[0], out[0]) &&
+                   readConfigInt(v.asArray()[1], out[1]);
         },
         true);
     std::vector<std::string> modes;
@@ -294,16 +207,16 @@ Result<ModelDefaults> parseModelDefaults(const Value& json) {
                            "; expected text-to-video");
     const auto& frames = json["frames"];
     if (!frames.isMap())
-        return wrong("frames", "a map");
-    Reader f(frames);
+        return wrongConfigValue("frames", "a map");
+    ConfigReader f(frames);
     f.integer("default", d.framesDefault, true);
     f.integer("step", d.framesStep, true);
     std::vector<int> trained;
-    f.list("trained", trained, 2, readInt, true);
+    f.list("trained", trained, 2, readConfigInt, true);
     if (f.problem())
         return *f.problem();
     if (trained.size() != 2)
-        return wrong("frames.trained", "two whole numbers");
+        return wrongConfigValue("frames.trained", "two whole numbers");
     d.framesTrainedMin = trained[0];
     d.framesTrainedMax = trained[1];
     if (auto ok = checkDefaults(d); !ok)

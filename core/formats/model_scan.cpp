@@ -9,6 +9,8 @@
 #include "core/formats/model_config_json.h"
 #include "core/formats/model_folders.h"
 #include "core/formats/part_tensors.h"
+#include "core/formats/qa_model.h"
+#include "core/formats/scan_folders.h"
 #include "core/formats/weight_groups.h"
 
 namespace canopy {
@@ -16,18 +18,6 @@ namespace canopy {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kMaxDepth = 5;
-constexpr std::size_t kMaxFolders = 4096;
-
-bool isFile(const fs::path& path) {
-    std::error_code failed;
-    return fs::is_regular_file(path, failed);
-}
-bool isFolder(const fs::path& path) {
-    std::error_code failed;
-    return fs::is_directory(path, failed);
-}
 
 Error at(const fs::path& path, const Error& error) {
     if (error.message.find(path.string()) != std::string::npos)
@@ -37,17 +27,6 @@ Error at(const fs::path& path, const Error& error) {
 
 std::string withArticle(ModelPart part) {
     return (part == ModelPart::Vae ? "an " : "a ") + std::string(modelPartName(part));
-}
-
-std::vector<fs::path> sortedEntries(const fs::path& folder, bool folders) {
-    std::vector<fs::path> out;
-    std::error_code failed;
-    fs::directory_iterator it(folder, fs::directory_options::skip_permission_denied, failed);
-    for (; !failed && it != fs::directory_iterator() && out.size() < kMaxFolders; it.increment(failed))
-        if (isFolder(it->path()) == folders)
-            out.push_back(it->path());
-    std::sort(out.begin(), out.end());
-    return out;
 }
 
 /// A part with the files that hold it.
@@ -79,23 +58,6 @@ public:
 private:
     std::map<fs::path, Result<FoundPart>> m_parts;
 };
-
-/// Whether `path` lies in `folder`, after symbolic links.
-bool isInside(const fs::path& path, const fs::path& folder) {
-    std::error_code failed;
-    const fs::path inner = fs::weakly_canonical(path, failed);
-    const fs::path outer = failed ? folder : fs::weakly_canonical(folder, failed);
-    return !failed &&
-           std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
-}
-
-fs::path licenceIn(const fs::path& folder) {
-    for (const char* name :
-         {"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "LICENSE-CC0.txt"})
-        if (isFile(folder / name))
-            return folder / name;
-    return {};
-}
 
 fs::path tokenizerIn(const fs::path& folder) {
     for (const char* name : {"spiece.model", "tokenizer.json"})
@@ -425,39 +387,6 @@ std::string looseName(const fs::path& file) {
     return file.parent_path().filename().string() + "/" + file.stem().string();
 }
 
-// ---- Hugging Face caches
-// --------------------------------------------------------------------------------------------
-
-/// "models--Wan-AI--Wan2.1-T2V-1.3B-Diffusers"
-bool isCacheFolder(const fs::path& path) {
-    return path.filename().string().starts_with("models--") && isFolder(path / "snapshots");
-}
-
-std::string cacheName(const fs::path& folder) {
-    std::string name = folder.filename().string().substr(8);
-    if (const auto split = name.find("--"); split != std::string::npos)
-        name.replace(split, 2, "/");
-    return name;
-}
-
-/// The snapshot that `refs/main` names, else the only or the last one by name.
-Result<fs::path> snapshotOf(const fs::path& folder) {
-    if (const auto ref = readTextFile(folder / "refs" / "main", 256)) {
-        const auto end = std::find_if_not(ref->begin(), ref->end(), [](char c) {
-            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        });
-        const fs::path snapshot = folder / "snapshots" / std::string(ref->begin(), end);
-        if (end != ref->begin() && isFolder(snapshot))
-            return snapshot;
-    }
-    const auto all = sortedEntries(folder / "snapshots", true);
-    if (all.empty())
-        return makeError(ErrorCode::NotFound,
-                         "This Hugging Face cache holds no snapshot; download the model again: " +
-                             folder.string());
-    return all.back();
-}
-
 // ---- one folder
 // ------------------------------------------------------------------------------------------------------
 
@@ -499,6 +428,11 @@ ScanResult asResult(const fs::path& path, Result<ModelRecord> record) {
 }
 
 Result<ModelRecord> scanModelFolder(const fs::path& folder, std::string name, PartCatalog& catalog) {
+    if (isQaModelFolder(folder))
+        return makeError(ErrorCode::Unsupported,
+                         "This is a video question-answering model; it answers questions about videos and "
+                         "makes none. Expected a text-to-video model: " +
+                             folder.string());
     if (isCacheFolder(folder)) {
         const auto snapshot = snapshotOf(folder);
         if (!snapshot)
@@ -563,19 +497,21 @@ std::vector<ScanResult> scanFolder(const fs::path& folder) {
     std::error_code failed;
     const fs::path start = fs::absolute(folder, failed).lexically_normal();
     std::vector<std::pair<fs::path, int>> open = {{failed ? folder : start, 0}};
-    while (!open.empty() && visited.size() < kMaxFolders) {
+    while (!open.empty() && visited.size() < kMaxScanFolders) {
         const auto [here, depth] = open.back();
         open.pop_back();
         const fs::path real = fs::canonical(here, failed);
         if (failed || !visited.insert(real).second)
             continue;
+        if (isQaModelFolder(here))
+            continue; // scanQaFolder() lists those
         if (isFile(here / "model_index.json") || isCacheFolder(here)) {
             out.push_back(asResult(here, scanModelFolder(here, {}, catalog)));
             continue;
         }
         auto found = scanLooseFolder(here, {}, catalog);
         std::move(found.begin(), found.end(), std::back_inserter(out));
-        if (depth < kMaxDepth)
+        if (depth < kMaxScanDepth)
             for (const auto& child : sortedEntries(here, true))
                 if (!child.filename().string().starts_with('.'))
                     open.emplace_back(child, depth + 1);

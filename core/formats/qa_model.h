@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -94,7 +95,13 @@ Result<QaModelRecord> scanQaModel(const std::filesystem::path& path);
 struct QaScanResult {
     std::filesystem::path path;
     QaModelRecord record;
+    /// Set when the folder holds a model of a known family that cannot be read. Then the record has a root, a
+    /// label and this sentence in `missing`, and no id.
+    std::optional<Error> error;
 };
+
+/// Whether config.json of a folder, or of a Hugging Face cache's snapshot, names a class that is read here.
+bool isQaModelFolder(const std::filesystem::path& folder);
 
 /// Every such model at or below a folder, ordered by path; the same limits as scanFolder().
 std::vector<QaScanResult> scanQaFolder(const std::filesystem::path& folder);
