@@ -1,9 +1,10 @@
 #include "core/job/model_value.h"
 
 #include <array>
-#include <filesystem>
 #include <string>
 #include <utility>
+
+#include "core/job/record_fields.h"
 
 namespace canopy {
 namespace {
@@ -42,9 +43,12 @@ void visitDefaults(V& v, C& c) {
     v("block_latent_frames", c.blockLatentFrames), v("starter", c.starter);
 }
 
+constexpr std::array kFamilies = {ModelFamily::WanT2v, ModelFamily::SkyReelsDf};
+
 template <typename V, typename C>
 void visitModel(V& v, C& c) {
-    v("id", c.id), v("family", c.family), v("root", c.root), v("transformer_files", c.transformerFiles);
+    v("id", c.id), v("root", c.root), v("transformer_files", c.transformerFiles);
+    v.named("family", c.family, kFamilies, &modelFamilyName);
     v("vae_files", c.vaeFiles), v("text_encoder_files", c.textEncoderFiles), v("tokenizer", c.tokenizerFile);
     v("licence", c.licenceFile), v("weight_bytes", c.weightBytes);
     v("transformer_parameters", c.transformerParameters), v("text_parameters", c.textParameters);
@@ -53,121 +57,6 @@ void visitModel(V& v, C& c) {
     v.group("vae", [&](auto& g) { visitVae(g, c.vae); });
     v.group("text", [&](auto& g) { visitText(g, c.text); });
     v.group("defaults", [&](auto& g) { visitDefaults(g, c.defaults); });
-}
-
-class FieldWriter {
-public:
-    explicit FieldWriter(Value& out)
-        : m_out(out) {}
-    template <typename T>
-    void operator()(std::string_view key, const T& field) {
-        m_out.set(key, make(field));
-    }
-    template <typename Visit>
-    void group(std::string_view key, Visit visit) {
-        Value inner{Value::Map{}};
-        FieldWriter writer(inner);
-        visit(writer);
-        m_out.set(key, std::move(inner));
-    }
-
-private:
-    static Value make(const std::filesystem::path& path) { return Value(path.string()); }
-    static Value make(ModelFamily family) { return Value(modelFamilyName(family)); }
-    template <typename T>
-    static Value make(const T& field) {
-        if constexpr (std::is_constructible_v<Value, const T&>) {
-            return Value(field);
-        } else {
-            Value::Array list;
-            for (const auto& item : field) {
-                list.push_back(make(item));
-            }
-            return Value(std::move(list));
-        }
-    }
-    Value& m_out;
-};
-
-class FieldReader {
-public:
-    explicit FieldReader(const Value& in)
-        : m_in(in) {}
-    template <typename T>
-    void operator()(std::string_view key, T& field) {
-        const Value& v = m_in[key];
-        if (!v.isNull() && !take(v, field) && m_problem.empty()) {
-            m_problem = key;
-        }
-    }
-    template <typename Visit>
-    void group(std::string_view key, Visit visit) {
-        FieldReader reader(m_in[key]);
-        visit(reader);
-        if (!reader.m_problem.empty() && m_problem.empty()) {
-            m_problem = std::string(key) + "." + reader.m_problem;
-        }
-    }
-    const std::string& problem() const { return m_problem; }
-
-private:
-    static bool take(const Value& v, bool& field) { return field = v.asBool(), v.isBool(); }
-    static bool take(const Value& v, int& field) {
-        if (!v.isInt() || !std::in_range<int>(v.asInt())) {
-            return false;
-        }
-        field = static_cast<int>(v.asInt());
-        return true;
-    }
-    static bool take(const Value& v, std::uint64_t& field) {
-        field = static_cast<std::uint64_t>(v.asInt());
-        return v.isInt() && v.asInt() >= 0;
-    }
-    static bool take(const Value& v, double& field) { return field = v.asDouble(), v.isNumber(); }
-    static bool take(const Value& v, std::string& field) { return field = v.asString(), v.isString(); }
-    static bool take(const Value& v, std::filesystem::path& field) {
-        field = v.asString();
-        return v.isString();
-    }
-    static bool take(const Value& v, ModelFamily& field) {
-        for (const ModelFamily known : {ModelFamily::WanT2v, ModelFamily::SkyReelsDf}) {
-            if (v.asString() == modelFamilyName(known)) {
-                field = known;
-                return true;
-            }
-        }
-        return false;
-    }
-    template <typename T, std::size_t N>
-    static bool take(const Value& v, std::array<T, N>& field) {
-        bool ok = v.asArray().size() == N;
-        for (std::size_t i = 0; ok && i < N; ++i) {
-            ok = take(v.asArray()[i], field[i]);
-        }
-        return ok;
-    }
-    template <typename T>
-    static bool take(const Value& v, std::vector<T>& field) {
-        field.clear();
-        for (const Value& item : v.asArray()) {
-            T one{};
-            if (!take(item, one)) {
-                return false;
-            }
-            field.push_back(std::move(one));
-        }
-        return v.isArray();
-    }
-
-    const Value& m_in;
-    std::string m_problem;
-};
-
-Error wrongField(std::string_view what, std::string_view field) {
-    return makeError(ErrorCode::Malformed,
-                     "The " + std::string(what) + " cannot be read: its field '" + std::string(field) +
-                         "' has another type than expected. Window and engine must be of the "
-                         "same version.");
 }
 
 } // namespace
