@@ -1,5 +1,6 @@
 #include "ui/panels/viewer_panel.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <QHBoxLayout>
@@ -70,6 +71,8 @@ ViewerPanel::ViewerPanel(QWidget* parent)
         m_clipOpen = true;
         m_pictureSize = {facts.width, facts.height};
         m_pictureFps = facts.fps;
+        m_ptsNanos = facts.ptsNanos;
+        m_shownFrame = -1;
         m_playback->setSource(facts.frames, facts.fps);
         if (!facts.damage.isEmpty())
             showCard(facts.damage, {}, true);
@@ -172,6 +175,36 @@ QWidget* ViewerPanel::buildTransport() {
     return bar;
 }
 
+void ViewerPanel::addHeaderWidget(QWidget* widget) {
+    auto* layout = static_cast<QHBoxLayout*>(m_zoomButton->parentWidget()->layout());
+    layout->insertWidget(layout->indexOf(m_zoomButton), widget);
+}
+
+void ViewerPanel::addTransportWidget(QWidget* widget) {
+    auto* layout = static_cast<QHBoxLayout*>(m_frameLabel->parentWidget()->layout());
+    layout->insertWidget(layout->indexOf(m_frameLabel) + 1, widget);
+}
+
+double ViewerPanel::shownSeconds() const {
+    return m_clipOpen && m_shownFrame >= 0 ? seconds(m_shownFrame) : -1;
+}
+
+double ViewerPanel::seconds(int frame) const {
+    if (!m_ptsNanos || frame < 0 || std::size_t(frame) >= m_ptsNanos->size())
+        return m_playback->fps() > 0 ? frame / m_playback->fps() : 0;
+    return double((*m_ptsNanos)[std::size_t(frame)] - m_ptsNanos->front()) * 1e-9;
+}
+
+void ViewerPanel::seekSeconds(double seconds) {
+    if (!m_clipOpen || !m_ptsNanos || m_ptsNanos->empty())
+        return;
+    // Times travel as double seconds: half a microsecond is far below any frame's length.
+    const auto nanos = m_ptsNanos->front() + std::int64_t(std::llround(seconds * 1e9)) + 500;
+    const auto after = std::upper_bound(m_ptsNanos->begin(), m_ptsNanos->end(), nanos);
+    m_playback->pause();
+    m_playback->seek(std::max(0, int(after - m_ptsNanos->begin()) - 1));
+}
+
 QWidget* ViewerPanel::keyTarget() const {
     return m_view;
 }
@@ -180,6 +213,7 @@ void ViewerPanel::showNothing() {
     m_preview.reset();
     m_clipFile.clear();
     m_clipOpen = false;
+    m_shownFrame = -1;
     m_store->close();
     m_view->setImage({});
     m_pictureSize = {};
@@ -221,6 +255,7 @@ void ViewerPanel::showClip(const QString& file, bool play) {
     m_clipFile = file;
     m_clipError.clear();
     m_clipOpen = false;
+    m_shownFrame = -1;
     m_playWhenOpen = play;
     // The last picture stays until the first frame of the clip is there: no flash.
     m_store->open(file);
@@ -335,8 +370,11 @@ void ViewerPanel::showFrame() {
         }
     } else if (m_clipOpen) {
         m_store->want(frame, m_playback->speed() < 0 ? -1 : 1);
-        if (const QImage image = m_store->frame(frame); !image.isNull())
+        if (const QImage image = m_store->frame(frame); !image.isNull()) {
             m_view->setImage(image);
+            m_shownFrame = frame;
+            Q_EMIT frameShown(frame, seconds(frame));
+        }
     }
     m_time->setText(timecode(frame, m_playback->fps()));
     m_frameLabel->setText(m_playback->frames() > 0 ? tr("frame %1").arg(frame) : QString());
@@ -409,7 +447,10 @@ bool ViewerPanel::eventFilter(QObject* watched, QEvent* event) {
         if (event->type() == QEvent::KeyPress || event->type() == QEvent::KeyRelease) {
             auto* key = static_cast<QKeyEvent*>(event);
             const bool pressed = event->type() == QEvent::KeyPress;
-            if (key->isAutoRepeat() && key->key() != Qt::Key_Left && key->key() != Qt::Key_Right)
+            const bool arrow = key->key() >= Qt::Key_Left && key->key() <= Qt::Key_Down;
+            if (key->isAutoRepeat() && !arrow)
+                return true;
+            if (pressed && m_view->layer() && m_view->layer()->key(key->key(), key->modifiers()))
                 return true;
             if (handleKey(key->key(), key->modifiers(), pressed))
                 return true;

@@ -60,12 +60,23 @@ public:
 
     Playback& playback() { return *m_playback; }
     VideoView& view() { return *m_view; }
+    /// Controls of a workspace: in the header before the zoom, in the transport after the frame number.
+    void addHeaderWidget(QWidget* widget);
+    void addTransportWidget(QWidget* widget);
+    /// Start of the frame that is shown, of its own timestamp; that of the playhead may be ahead of it while
+    /// a frame is decoded. Negative: no clip is shown.
+    double shownSeconds() const;
+    double seconds(int frame) const; ///< start of a frame of the clip, from that of its first
+    /// Goes to the frame that is shown at this time.
+    void seekSeconds(double seconds);
     QWidget* keyTarget() const; ///< what has to have focus for the letter keys
     void setTheme(const Theme& theme) override;
 
 Q_SIGNALS:
     void cancelRequested();
     void contentChanged();
+    /// Another frame of the clip is on the screen.
+    void frameShown(int frame, double seconds);
 
 protected:
     bool eventFilter(QObject* watched, QEvent* event) override;
@@ -89,6 +100,8 @@ private:
     double m_pictureFps = 0;
     QString m_clipFile;
     bool m_clipOpen = false;
+    std::shared_ptr<const std::vector<std::int64_t>> m_ptsNanos; ///< of the clip
+    int m_shownFrame = -1;
     bool m_playWhenOpen = false;
     bool m_slowKeyHeld = false; ///< K
     bool m_slow = false;

@@ -58,6 +58,10 @@ Result<Tokens> tokensFromJson(const QByteArray& json) {
             return malformed("has no text style '" + std::string(kTextStyleNames[s]) + "'");
         tokens.type[s] = {int(entry[0].asInt()), int(entry[1].asInt()), int(entry[2].asInt())};
     }
+    auto maps = mapTokensFromValue(root);
+    if (!maps)
+        return maps.error();
+    tokens.maps = std::move(*maps);
     tokens.family = QString::fromStdString(root["type"]["family"].asString());
     tokens.numbers = QString::fromStdString(root["type"]["numbers"].asString());
     for (const char* group : {"spacing", "radius", "border", "size", "layout"})

@@ -11,6 +11,7 @@
 #include <QString>
 
 #include "core/base/result.h"
+#include "ui/theme/map_tokens.h"
 
 namespace canopy::ui {
 
@@ -62,6 +63,7 @@ struct Tokens {
     std::array<Type, kTextStyleNames.size()> type;
     QString family;
     QString numbers;
+    MapTokens maps;
     std::map<QString, double> metrics; ///< "spacing.m", "radius.button", "size.field", "layout.create.left"
     double minimumText = 0;            ///< contrast a text colour must reach
     double minimumMarks = 0;
@@ -85,6 +87,7 @@ public:
     double scale() const { return m_scale; }
 
     QColor colour(Role role) const { return m_tokens.colours[size_t(m_palette)][size_t(role)]; }
+    const MapTokens& maps() const { return m_tokens.maps; }
     /// Logical pixels of a length given at scale 1; at least 1 for a positive length.
     int px(double length) const;
     /// A metric of tokens.json in scaled pixels; asserts that it exists.

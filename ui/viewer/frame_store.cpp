@@ -136,11 +136,15 @@ void FrameStore::run() {
             reader = std::move(*reply);
             const auto& info = reader->info();
             m_total = info.frames;
+            auto times = std::make_shared<std::vector<std::int64_t>>(std::size_t(std::max(0, info.frames)));
+            for (int index = 0; index < info.frames; ++index)
+                (*times)[std::size_t(index)] = reader->ptsNanos(index);
             const ClipFacts facts{file,
                                   info.width,
                                   info.height,
                                   info.frames,
                                   double(info.fpsNumerator) / std::max(1, info.fpsDenominator),
+                                  std::move(times),
                                   QString::fromStdString(info.damage)};
             QMetaObject::invokeMethod(this, [this, facts] { Q_EMIT opened(facts); });
             continue;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include <QImage>
 #include <QObject>
@@ -20,6 +21,7 @@ struct ClipFacts {
     int height = 0;
     int frames = 0;
     double fps = 0;
+    std::shared_ptr<const std::vector<std::int64_t>> ptsNanos; ///< exact start of every frame
     QString damage; ///< a sentence when the end of the file cannot be read
 };
 

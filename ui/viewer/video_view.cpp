@@ -42,6 +42,14 @@ void VideoView::setHint(const QString& text) {
     update();
 }
 
+void VideoView::setLayer(PictureLayer* layer) {
+    if (m_layer && !layer)
+        m_layer->leave();
+    m_layer = layer;
+    setMouseTracking(layer != nullptr);
+    update();
+}
+
 double VideoView::fitZoom() const {
     if (m_image.isNull())
         return 1;
@@ -107,6 +115,8 @@ void VideoView::paintEvent(QPaintEvent* event) {
         // Enlarged beyond 4x the person looks at pixels, so pixels are shown.
         painter.setRenderHint(QPainter::SmoothPixmapTransform, m_fit || zoom() < 4);
         painter.drawImage(target(), m_image);
+        if (m_layer)
+            m_layer->paintOver(painter, target(), rect());
     }
     if (m_image.isNull() && !m_hint.isEmpty()) {
         painter.setFont(m_theme.font(TextStyle::Body));
@@ -138,10 +148,13 @@ void VideoView::mousePressEvent(QMouseEvent* event) {
     if (event->button() != Qt::LeftButton)
         return event->ignore();
     m_grab = event->position() - m_offset;
+    m_pressed = event->position();
     m_dragging = !m_fit;
 }
 
 void VideoView::mouseMoveEvent(QMouseEvent* event) {
+    if (m_layer && !m_image.isNull() && !(event->buttons() & Qt::LeftButton))
+        m_layer->hover(event->position(), target());
     if (!m_dragging)
         return;
     m_offset = event->position() - m_grab;
@@ -152,8 +165,17 @@ void VideoView::mouseMoveEvent(QMouseEvent* event) {
     update();
 }
 
-void VideoView::mouseReleaseEvent(QMouseEvent*) {
+void VideoView::mouseReleaseEvent(QMouseEvent* event) {
     m_dragging = false;
+    // A press that moved was a drag of the picture.
+    const bool still = (event->position() - m_pressed).manhattanLength() < m_theme.px(4);
+    if (event->button() == Qt::LeftButton && still && m_layer && !m_image.isNull())
+        m_layer->click(event->position(), target());
+}
+
+void VideoView::leaveEvent(QEvent*) {
+    if (m_layer)
+        m_layer->leave();
 }
 
 void VideoView::focusInEvent(QFocusEvent* event) {

@@ -4,6 +4,7 @@
 #include <QWidget>
 
 #include "ui/theme/dresser.h"
+#include "ui/viewer/picture_layer.h"
 
 namespace canopy::ui {
 
@@ -19,6 +20,11 @@ public:
     /// Said in the middle while there is no picture.
     void setHint(const QString& text);
     const QImage& image() const { return m_image; }
+
+    /// Drawn over the picture and asked about the pointer first; null = none. Not owned.
+    void setLayer(PictureLayer* layer);
+    PictureLayer* layer() const { return m_layer; }
+    QRectF pictureRect() const { return target(); } ///< logical pixels of this widget
 
     bool isFit() const { return m_fit; }
     void setFit();
@@ -43,6 +49,7 @@ protected:
     void mouseReleaseEvent(QMouseEvent* event) override;
     void focusInEvent(QFocusEvent* event) override;
     void focusOutEvent(QFocusEvent* event) override;
+    void leaveEvent(QEvent* event) override;
 
 private:
     QRectF target() const; ///< where the picture lies, logical pixels
@@ -55,7 +62,9 @@ private:
     bool m_fit = true;
     double m_zoom = 1;
     QPointF m_offset; ///< of the centre, logical pixels
+    PictureLayer* m_layer = nullptr;
     QPointF m_grab;
+    QPointF m_pressed;
     bool m_dragging = false;
     bool m_keyboardFocus = false;
 };
