@@ -30,5 +30,6 @@ struct StoredCase {
 
 // One function per kind, in tests/core/parity/<kind>.cpp; the table stands in parity_test.cpp.
 void checkByteBpe(const StoredCase&);
+void checkResizeBicubic(const StoredCase&); ///< in builds with media
 
 } // namespace canopy::test

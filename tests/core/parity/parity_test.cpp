@@ -21,6 +21,9 @@ namespace {
 
 const std::map<std::string, void (*)(const StoredCase&), std::less<>> kKinds = {
     {"bpe", checkByteBpe},
+#if CANOPY_HAS_MEDIA
+    {"resize_bicubic", checkResizeBicubic},
+#endif
 };
 
 fs::path parityFolder() {
