@@ -40,6 +40,10 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"pipeline_wan_t2v", checkPipelineWan},
     {"pipeline_skyreels_df", checkPipelineSkyReels},
     {"forest_code", checkForestCode},
+    {"framefusion", checkFrameFusion},
+    {"fastvid", checkFastVid},
+    {"holitom", checkHoliTom},
+    {"visionzip", checkVisionZip},
 };
 
 fs::path parityFolder() {

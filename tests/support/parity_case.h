@@ -66,5 +66,9 @@ void checkDfTrajectory(const ParityCase&);
 void checkPipelineWan(const ParityCase&);
 void checkPipelineSkyReels(const ParityCase&);
 void checkForestCode(const ParityCase&);
+void checkFrameFusion(const ParityCase&);
+void checkFastVid(const ParityCase&);
+void checkHoliTom(const ParityCase&);
+void checkVisionZip(const ParityCase&);
 
 } // namespace canopy::test

@@ -2,8 +2,15 @@
 
 #include <numeric>
 
+#include "accel/policies/tokens/controls.h"
+#include "accel/policies/tokens/dycoke.h"
+#include "accel/policies/tokens/fastv.h"
+#include "accel/policies/tokens/fastvid.h"
 #include "accel/policies/tokens/forest_selector.h"
+#include "accel/policies/tokens/framefusion.h"
+#include "accel/policies/tokens/holitom.h"
 #include "accel/policies/tokens/token_selection.h"
+#include "accel/policies/tokens/visionzip.h"
 #include "core/base/clock.h"
 
 namespace canopy::accel {
@@ -37,23 +44,52 @@ private:
     TokenSettings m_settings;
 };
 
+std::unique_ptr<TokenSelector> makeSelector(const TokenSettings& resolved) {
+    switch (resolved.mode) {
+    case TokenMode::All:
+    case TokenMode::FrameFusion:
+    case TokenMode::FastV:
+        return std::make_unique<KeepAll>(resolved);
+    case TokenMode::ForestCode:
+    case TokenMode::ForestPaper:
+    case TokenMode::ForestBalanced:
+        return std::make_unique<ForestSelector>(resolved);
+    case TokenMode::GPrune:
+        return std::make_unique<GPruneSelector>(resolved);
+    case TokenMode::FastVid:
+        return std::make_unique<FastVidSelector>(resolved);
+    case TokenMode::HoliTom:
+        return std::make_unique<HoliTomSelector>(resolved);
+    case TokenMode::VisionZip:
+        return std::make_unique<VisionZipSelector>(resolved);
+    case TokenMode::DyCoke:
+        return std::make_unique<DyCokeSelector>(resolved);
+    case TokenMode::UniformRandom:
+        return std::make_unique<UniformRandomSelector>(resolved);
+    case TokenMode::Stride:
+        return std::make_unique<StrideSelector>(resolved);
+    case TokenMode::FrameSkip:
+        return std::make_unique<FrameSkipSelector>(resolved);
+    case TokenMode::RegionCycle:
+        return std::make_unique<RegionCycleSelector>(resolved);
+    case TokenMode::PixelDiff:
+        return std::make_unique<PixelDiffSelector>(resolved);
+    }
+    return nullptr;
+}
+
 } // namespace
 
 TokenPolicy makeTokenPolicy(const TokenSettings& settings) {
     const TokenSettings resolved = resolveTokenSettings(settings);
     TokenPolicy policy;
-    switch (resolved.mode) {
-    case TokenMode::ForestCode:
-    case TokenMode::ForestPaper:
-    case TokenMode::ForestBalanced:
-        policy.selector = std::make_unique<ForestSelector>(resolved);
-        break;
-    case TokenMode::GPrune:
-        policy.selector = std::make_unique<GPruneSelector>(resolved);
-        break;
-    default:
-        policy.selector = std::make_unique<KeepAll>(resolved);
-        break;
+    policy.selector = makeSelector(resolved);
+    if (resolved.mode == TokenMode::FastV)
+        policy.reducer = std::make_unique<FastV>(resolved.keep);
+    if (resolved.mode == TokenMode::FrameFusion) {
+        FrameFusionSettings constants;
+        constants.cost = resolved.keep;
+        policy.reducer = std::make_unique<FrameFusion>(constants);
     }
     return policy;
 }

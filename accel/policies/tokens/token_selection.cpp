@@ -64,7 +64,16 @@ TokenSelection keepInOrder(TokenRun run, const std::vector<std::int32_t>& order,
     run.budget = tokenBudget(run, run.settings.keep);
     std::vector<std::int32_t> cells(order.begin(), order.begin() + run.budget);
     std::sort(cells.begin(), cells.end());
-    return keepCells(std::move(run), cells, device);
+    TokenSelection selection = keepCells(std::move(run), cells, device);
+    TokenRun& done = selection.run;
+    if (done.settings.accounting == BudgetAccounting::AllTokens) {
+        done.settings.accounting = BudgetAccounting::Cells;
+        const int allowed = tokenBudget(done, done.settings.keep);
+        done.settings.accounting = BudgetAccounting::AllTokens;
+        if (done.keptCells + newlineCount(done, done.kept) > allowed)
+            addNote(done, kNewlinesExceed);
+    }
+    return selection;
 }
 
 TokenSelection keepCells(TokenRun run, const std::vector<std::int32_t>& cells, at::Device device) {
@@ -78,6 +87,10 @@ TokenSelection keepCells(TokenRun run, const std::vector<std::int32_t>& cells, a
     return selection;
 }
 
+const std::string_view kNewlinesExceed =
+    "The newlines alone exceed the budget; choose another newline policy "
+    "or keep more.";
+
 void addNote(TokenRun& run, std::string_view sentence) {
     run.notes.emplace_back(sentence);
 }
@@ -86,6 +99,12 @@ at::Tensor toDevice(const std::vector<std::int64_t>& values, at::Device device) 
     const auto host = at::empty({static_cast<std::int64_t>(values.size())}, at::TensorOptions(at::kLong));
     std::copy(values.begin(), values.end(), host.mutable_data_ptr<std::int64_t>());
     return host.to(device);
+}
+
+std::vector<std::int32_t> hostCells(const at::Tensor& cells) {
+    const auto host = cells.to(at::kInt).to(at::kCPU).contiguous();
+    const auto* data = host.const_data_ptr<std::int32_t>();
+    return {data, data + host.numel()};
 }
 
 std::vector<float> toHost(const at::Tensor& values) {

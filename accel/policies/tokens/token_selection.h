@@ -27,9 +27,12 @@ TokenSelection keepCells(TokenRun run, const std::vector<std::int32_t>& cells, a
 
 /// A sentence about what differs from the published method, or what to know about the result.
 void addNote(TokenRun& run, std::string_view sentence);
+extern const std::string_view kNewlinesExceed; ///< where a budget of all tokens has no room for cells
 
 /// int64 tensor of `values` on `device`.
 at::Tensor toDevice(const std::vector<std::int64_t>& values, at::Device device);
+/// Copy of an int64 tensor of cells. On a device this waits for it.
+std::vector<std::int32_t> hostCells(const at::Tensor& cells);
 /// Contiguous float32 copy on the host. On a device this waits for it.
 std::vector<float> toHost(const at::Tensor& values);
 
