@@ -16,7 +16,7 @@
 namespace canopy::accel {
 
 struct AnswerOptions {
-    /// Chooses the tokens; makeTokenPolicy() in the product.
+    /// Chooses the tokens; makeTokenPolicy() when empty.
     std::function<TokenPolicy(const TokenSettings&)> policy;
     std::function<void()> synchronize;       ///< waits for the device before a time is taken; may be empty
     std::function<void()> pace;              ///< after each layer of the language model; may be empty

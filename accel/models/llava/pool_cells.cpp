@@ -9,8 +9,9 @@
 namespace canopy::accel {
 
 at::Tensor poolCells(const at::Tensor& x, int side, HostPooling pooling) {
-    const auto grid =
-        x.view({x.size(0), side, side, x.size(2)}).permute({0, 3, 1, 2}).to(at::kFloat); // [T, C, side, side]
+    const auto grid = x.reshape({x.size(0), side, side, x.size(2)})
+                          .permute({0, 3, 1, 2})
+                          .to(at::kFloat); // [T, C, side, side]
     const std::int64_t half = (side + 1) / 2;
     const auto pooled = pooling == HostPooling::Bilinear ? at::upsample_bilinear2d(grid, {half, half}, false)
                                                          : at::avg_pool2d(grid, {2, 2});
