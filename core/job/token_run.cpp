@@ -138,8 +138,10 @@ ForestCut cutAt(const TokenRun& run, int budget) {
         cut.keptPerFrame[cell / perFrame] += cut.keptCell[cell];
         kept += cut.keptCell[cell];
     }
-    cut.newlines = newlineCount(run, cut.keptCell);
-    cut.modelTokens = kept + cut.newlines;
+    // Inside the language model newlines go with the cells; what it was given is known.
+    const bool inside = tokenModeInfo(run.settings.mode).insideModel;
+    cut.newlines = inside ? run.keptNewlines : newlineCount(run, cut.keptCell);
+    cut.modelTokens = inside ? run.modelTokens : kept + cut.newlines;
     if (run.nodeCell.empty())
         return cut;
     const auto links =

@@ -31,7 +31,7 @@ struct TokenRun {
     int candidates = 0; ///< over all frames; all cells for modes without a candidate step
     int roots = 0;      ///< R before merging; 0 without a forest
     Regime regime = Regime::None;
-    int keptCells = 0; ///< video tokens given to the language model, newlines not counted
+    int keptCells = 0; ///< given to the language model's first layer, newlines not counted
     int keptNewlines = 0;
     int modelTokens = 0; ///< keptCells + keptNewlines
     /// Tokens of the whole sequence (text included) in each language-model layer's KV cache, for modes that
@@ -42,8 +42,8 @@ struct TokenRun {
     std::vector<std::uint8_t> candidate;
     std::vector<float> candidateScore; ///< G-Prune; empty without
     std::vector<std::int32_t>
-        priority; ///< rank in the order of keeping; -1 = never kept. Empty unless nested
-    std::vector<std::uint8_t> kept;
+        priority;                   ///< rank in the order of keeping; -1 = never kept. Empty unless nested
+    std::vector<std::uint8_t> kept; ///< after the last layer, for modes that shorten the sequence inside
     std::vector<std::int32_t>
         mergedInto; ///< kept cell that this one was merged into, -1 = none; empty unless merging
 

@@ -344,10 +344,17 @@ Result<TokenRun> tokenRunFromValue(const Value& value) {
     if (auto readable = checkSettingsVersion(value, TokenRun::kVersion); !readable)
         return readable.error();
     TokenRun r;
+    if (!value["settings"].isMap())
+        return damaged("its settings are missing");
     auto settings = tokenSettingsFromValue(value["settings"]);
     if (!settings)
         return settings.error();
     r.settings = *settings;
+    if (r.settings.newlines == NewlinePolicy::Auto || r.settings.positions == PositionPolicy::Auto)
+        return damaged("its settings are not those that were used");
+    const auto isShare = [](double share) { return share > 0 && share <= 1; };
+    if (!isShare(r.settings.keep) || !isShare(r.settings.candidateShare))
+        return damaged("its shares of cells and candidates do not lie between 0 and 1");
     SettingReader reader(value);
     reader.read("frames", r.frames);
     reader.read("rows", r.rows);
