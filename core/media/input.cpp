@@ -101,10 +101,18 @@ void Input::setDeadline(double seconds) {
 }
 
 bool Input::isLate() const {
-    return steadySeconds() > m_deadline;
+    return m_stop.stop_requested() || steadySeconds() > m_deadline;
 }
 
-Result<std::unique_ptr<Input>> Input::open(const std::filesystem::path& path, double seconds) {
+Error Input::lateError(const std::string& what, double seconds) const {
+    if (m_stop.stop_requested())
+        return makeError(ErrorCode::Cancelled, "Reading the video was cancelled.");
+    return makeError(ErrorCode::Io, what + " took more than " + std::to_string(static_cast<int>(seconds)) +
+                                        " seconds and was given up: " + path().string());
+}
+
+Result<std::unique_ptr<Input>> Input::open(const std::filesystem::path& path, double seconds,
+                                           std::stop_token stop) {
     quietFfmpeg();
     auto file = ReadOnlyFile::open(path);
     if (!file)
@@ -112,7 +120,7 @@ Result<std::unique_ptr<Input>> Input::open(const std::filesystem::path& path, do
     if (auto content = checkContent(*file); !content)
         return content.error();
 
-    std::unique_ptr<Input> input(new Input(std::move(*file)));
+    std::unique_ptr<Input> input(new Input(std::move(*file), std::move(stop)));
     input->setDeadline(seconds);
     auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
     input->m_io = avio_alloc_context(buffer, kBufferBytes, 0, input.get(), &readPacket, nullptr, &seek);
@@ -132,9 +140,7 @@ Result<std::unique_ptr<Input>> Input::open(const std::filesystem::path& path, do
     av_dict_free(&options);
     if (code < 0) {
         if (input->isLate())
-            return makeError(ErrorCode::Io, "Opening the video took more than " +
-                                                std::to_string(static_cast<int>(seconds)) +
-                                                " seconds and was given up: " + path.string());
+            return input->lateError("Opening the video", seconds);
         return avError(ErrorCode::Malformed, "This is not a video that can be read", code,
                        "expected an MP4, MOV, MKV or WebM file that is complete: " + path.string());
     }

@@ -49,8 +49,10 @@ struct VideoReader::Impl {
     std::vector<std::int64_t> pts;       ///< of each shown frame, ascending, in the stream's time base
     std::vector<std::int64_t> keyPts;    ///< of key frames, ascending; beside it their
     std::vector<std::int64_t> keySeekTo; ///< decoding times, which FFmpeg seeks by
-    int nextIndex = 0;                   ///< what next() gives if nothing was lost
-    bool drained = false;                ///< the decoder was told that nothing follows
+    int mended = 0;
+    bool indexLies = false; ///< a seek led past its frame once: only decoding on is safe
+    int nextIndex = 0;      ///< what next() gives if nothing was lost
+    bool drained = false;   ///< the decoder was told that nothing follows
 
     AVStream* av() const { return input->context()->streams[stream]; }
 
@@ -104,10 +106,10 @@ Result<void> VideoReader::Impl::scan() {
                              "The video has more than " + std::to_string(limits.maxFrames) +
                                  " frames; cut it shorter first: " + input->path().string());
         if (input->isLate())
-            return makeError(ErrorCode::Io, "Reading the video took more than " +
-                                                std::to_string(static_cast<int>(limits.openSeconds)) +
-                                                " seconds and was given up: " + input->path().string());
+            return input->lateError("Reading the video", limits.openSeconds);
     }
+    if (input->isLate())
+        return input->lateError("Reading the video", limits.openSeconds);
     if (pts.empty())
         return makeError(ErrorCode::Malformed,
                          "The video has no frame that can be read; it was cut off or never finished: " +
@@ -168,9 +170,7 @@ Result<bool> VideoReader::Impl::decodeOne() {
         if (code == AVERROR_EOF)
             return false;
         if (input->isLate())
-            return makeError(ErrorCode::Io, "Decoding a frame took more than " +
-                                                std::to_string(static_cast<int>(limits.frameSeconds)) +
-                                                " seconds and was given up: " + input->path().string());
+            return input->lateError("Decoding a frame", limits.frameSeconds);
         if (drained)
             return false;
         const int read = av_read_frame(input->context(), packet.get());
@@ -199,6 +199,7 @@ Result<Frame> VideoReader::Impl::toFrame(int index) {
     if (frame.width != width || frame.height != height)
         frame = resizedToFill(frame, width, height);
     orient(frame, kOrientations[turns]);
+    mended += (decoded->flags & AV_FRAME_FLAG_CORRUPT) != 0 || decoded->decode_error_flags != 0;
     av_frame_unref(decoded.get());
     return frame;
 }
@@ -211,7 +212,7 @@ Result<std::unique_ptr<VideoReader>> VideoReader::open(const std::filesystem::pa
                                                        const ReaderLimits& limits) {
     auto impl = std::make_unique<Impl>();
     impl->limits = limits;
-    auto input = Input::open(file, limits.openSeconds);
+    auto input = Input::open(file, limits.openSeconds, limits.stop);
     if (!input)
         return input.error();
     impl->input = std::move(*input);
@@ -272,6 +273,10 @@ int VideoReader::frameAt(std::int64_t nanos) const {
     return std::max(0, static_cast<int>(after - m_impl->pts.begin()) - 1);
 }
 
+int VideoReader::mendedFrames() const {
+    return m_impl->mended;
+}
+
 Result<std::optional<Frame>> VideoReader::next() {
     Impl& d = *m_impl;
     d.input->setDeadline(d.limits.frameSeconds);
@@ -303,7 +308,7 @@ Result<Frame> VideoReader::frame(int index) {
     // Going on is cheaper than seeking when no key frame lies between.
     const std::int64_t wanted = d.pts[static_cast<std::size_t>(index)];
     const auto key = std::upper_bound(d.keyPts.begin(), d.keyPts.end(), wanted);
-    const bool keyAhead = d.nextIndex < d.info.frames && key != d.keyPts.begin() &&
+    const bool keyAhead = !d.indexLies && d.nextIndex < d.info.frames && key != d.keyPts.begin() &&
                           *(key - 1) > d.pts[static_cast<std::size_t>(d.nextIndex)];
     const bool goOn = index >= d.nextIndex && !keyAhead && !(d.drained && index > d.nextIndex);
     for (int attempt = goOn ? 0 : 1; attempt < 3; ++attempt) {
@@ -318,6 +323,7 @@ Result<Frame> VideoReader::frame(int index) {
             if (!*more || d.decodedPts() > wanted)
                 break;
             if (d.decodedPts() == wanted) {
+                d.indexLies = d.indexLies || attempt == 2;
                 d.nextIndex = index + 1;
                 return d.toFrame(index);
             }

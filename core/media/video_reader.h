@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "core/base/result.h"
@@ -18,6 +19,7 @@ struct ReaderLimits {
     int maxFrames = 200'000;
     double openSeconds = 30;  ///< deadline for open, including the scan of all packets
     double frameSeconds = 30; ///< deadline for one frame
+    std::stop_token stop;     ///< once asked, whatever is under way ends with ErrorCode::Cancelled
 };
 
 struct VideoInfo {
@@ -62,6 +64,8 @@ public:
     /// Random access: seeks to the key frame before and decodes up to `index`. Going on with index + 1 costs
     /// one frame.
     Result<Frame> frame(int index);
+    /// Of the frames given so far, how many the decoder had to mend because their data are damaged.
+    int mendedFrames() const;
 
 private:
     struct Impl;
