@@ -6,8 +6,10 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLocale>
+#include <QMenu>
 #include <QPushButton>
 #include <QStyle>
+#include <QToolButton>
 #include <QVBoxLayout>
 
 #include "ui/panels/letter_bars.h"
@@ -123,7 +125,23 @@ void AnswerCard::build() {
         return button;
     };
     m_askAgain = add("askAgain", [this] { Q_EMIT askRequested(m_again); });
-    m_compare = add("compareAnswers", [this] { Q_EMIT compareRequested(m_id); });
+    m_compare = add("compareAnswers", [this] { Q_EMIT compareRequested(m_id, TokenMode::All); });
+    m_compareWith =
+        iconButton(QStringLiteral("chevron-down"), tr("Compare with another method at equal tokens"),
+                   QStringLiteral("compareWith"), false);
+    m_compareWith->setPopupMode(QToolButton::InstantPopup);
+    auto* menu = new QMenu(m_compareWith);
+    for (const auto& info : tokenModes()) {
+        if (info.kind == TokenModeKind::Unpruned)
+            continue;
+        auto* action =
+            menu->addAction(QString::fromUtf8(info.label.data(), qsizetype(info.label.size())), this,
+                            [this, mode = info.mode] { Q_EMIT compareRequested(m_id, mode); });
+        action->setToolTip(QString::fromUtf8(info.help.data(), qsizetype(info.help.size())));
+        action->setData(int(info.mode));
+    }
+    m_compareWith->setMenu(menu);
+    buttons->addWidget(m_compareWith);
     m_showTokens = add("showTokens", [this] { Q_EMIT showTokensRequested(m_id); });
     m_showTokens->setText(tr("Show tokens"));
     m_showTokens->setProperty("kind", "plain");
@@ -307,6 +325,9 @@ void AnswerCard::showButtons(const AskView& ask, const AskView* unpruned) {
     m_compare->setToolTip(unpruned ? tr("Both answers side by side")
                                    : tr("Asks the same question without pruning, then shows both answers"));
     m_compare->setVisible(done && !isUnpruned);
+    m_compareWith->setVisible(done && !isUnpruned);
+    for (auto* action : m_compareWith->menu()->actions())
+        action->setVisible(action->data().toInt() != int(ask.request.tokens.mode));
     m_showTokens->setVisible(ask.run || done);
     m_cancel->setVisible(!finished);
     if (finished)

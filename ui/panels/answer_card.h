@@ -9,6 +9,7 @@ class QGridLayout;
 class QHBoxLayout;
 class QLabel;
 class QPushButton;
+class QToolButton;
 
 namespace canopy::ui {
 
@@ -30,7 +31,9 @@ public:
 Q_SIGNALS:
     void seekRequested(double seconds);
     void askRequested(const canopy::AskRequest& request); ///< the same question at another share
-    void compareRequested(canopy::JobId id); ///< with the unpruned run; asks it where there is none
+    /// With the unpruned run (mode All) or another mode at the same number of tokens; asked where it was not
+    /// run yet.
+    void compareRequested(canopy::JobId id, canopy::TokenMode mode);
     void showTokensRequested(canopy::JobId id);
     void cancelRequested(canopy::JobId id);
     void retryRequested(canopy::JobId id);
@@ -67,6 +70,7 @@ private:
     QLabel* m_error;
     QPushButton* m_askAgain;
     QPushButton* m_compare;
+    QToolButton* m_compareWith;
     QPushButton* m_showTokens;
     QPushButton* m_cancel;
     QPushButton* m_retry;

@@ -125,6 +125,11 @@ void CompareView::setPair(const AskView& a, const AskView& b, const AskGroup& gr
         text = (agreement == Agreement::Differs ? tr("The answers differ. ")
                                                 : tr("The answers are the same. ")) +
                controlWords(group, pruned);
+    if (a.answer && b.answer && a.request.tokens.mode != TokenMode::All &&
+        b.request.tokens.mode != TokenMode::All && a.answer->videoTokens != b.answer->videoTokens)
+        text += tr(" They were given %1 and %2 tokens: not an equal number.")
+                    .arg(a.answer->videoTokens)
+                    .arg(b.answer->videoTokens);
     const bool warns = agreement == Agreement::Differs;
     m_verdict->setText(text.trimmed());
     m_verdict->setProperty("look", warns ? "warning" : "label");

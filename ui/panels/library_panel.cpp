@@ -103,7 +103,11 @@ LibraryPanel::LibraryPanel(QWidget* parent)
         iconButton(QStringLiteral("star"), tr("Starred clips only"), QStringLiteral("starredOnly"), false);
     m_starred->setCheckable(true);
     row->addWidget(m_search, 1);
+    m_ask =
+        iconButton(QStringLiteral("chat"), tr("Ask about this clip"), QStringLiteral("askAboutClip"), false);
+    m_ask->setEnabled(false);
     row->addWidget(m_starred);
+    row->addWidget(m_ask);
     layout->addLayout(row);
 
     m_empty = textLabel(tr("No clips yet."), "hint", QStringLiteral("libraryEmpty"));
@@ -142,6 +146,10 @@ LibraryPanel::LibraryPanel(QWidget* parent)
         if (index.isValid())
             Q_EMIT clipChosen(index.data(ClipListModel::FileRole).toString());
     };
+    connect(m_ask, &QToolButton::clicked, this,
+            [this] { Q_EMIT askRequested(m_list->currentIndex().data(ClipListModel::FileRole).toString()); });
+    connect(m_list->selectionModel(), &QItemSelectionModel::selectionChanged, this,
+            [this] { m_ask->setEnabled(m_list->selectionModel()->hasSelection()); });
     connect(m_list, &QListView::clicked, this, choose);
     connect(m_list, &QListView::activated, this, choose);
     connect(m_list, &QListView::customContextMenuRequested, this, &LibraryPanel::showMenu);
@@ -209,6 +217,7 @@ void LibraryPanel::showMenu(const QPoint& at) {
     const bool starred = index.data(ClipListModel::StarredRole).toBool();
     QMenu menu(this);
     menu.addAction(tr("Open in viewer"), this, [this, file] { Q_EMIT clipChosen(file); });
+    menu.addAction(tr("Ask about this clip"), this, [this, file] { Q_EMIT askRequested(file); });
     menu.addAction(tr("Reload settings"), this, [this, file] { Q_EMIT reloadRequested(file); });
     menu.addAction(starred ? tr("Remove the star") : tr("Star"), this,
                    [this, id, starred] { Q_EMIT starRequested(id, !starred); });

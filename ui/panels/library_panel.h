@@ -45,6 +45,7 @@ public:
 Q_SIGNALS:
     void searchChanged(const QString& text, bool starredOnly);
     void clipChosen(const QString& file);
+    void askRequested(const QString& file); ///< questions about the clip
     void reloadRequested(const QString& file);
     void starRequested(std::int64_t clip, bool starred);
     void forgetRequested(std::int64_t clip);
@@ -63,6 +64,7 @@ private:
     QListView* m_list;
     QLineEdit* m_search;
     QToolButton* m_starred;
+    QToolButton* m_ask;
     QLabel* m_count;
     QLabel* m_empty;
     QTimer* m_searchTimer;

@@ -43,7 +43,7 @@ QuestionGroup::QuestionGroup(QWidget* parent)
     connect(m_card, &AnswerCard::cancelRequested, this, &QuestionGroup::cancelRequested);
     connect(m_card, &AnswerCard::retryRequested, this, &QuestionGroup::retryRequested);
     connect(m_card, &AnswerCard::removeRequested, this, &QuestionGroup::removeRequested);
-    connect(m_card, &AnswerCard::compareRequested, this, &QuestionGroup::compareWithUnpruned);
+    connect(m_card, &AnswerCard::compareRequested, this, &QuestionGroup::compareWith);
     connect(m_compare, &CompareView::closed, this, [this] { compare(0, 0); });
     connect(m_compare, &CompareView::differenceRequested, this, &QuestionGroup::differenceRequested);
     connect(m_sanity, &SanityTable::askRequested, this, &QuestionGroup::askRequested);
@@ -61,16 +61,35 @@ void QuestionGroup::compare(JobId a, JobId b) {
     show();
 }
 
-void QuestionGroup::compareWithUnpruned(JobId id) {
+const AskView* QuestionGroup::counterpart(const AskView& ask, TokenMode mode) const {
+    if (mode == TokenMode::All)
+        return m_group.unprunedFor(ask);
+    // Equal total tokens: what the language model was given, newlines counted.
+    for (auto it = m_group.asks.rbegin(); it != m_group.asks.rend(); ++it)
+        if (it->answer && it->request.tokens.mode == mode && ask.answer &&
+            it->answer->frames == ask.answer->frames && it->answer->videoTokens == ask.answer->videoTokens)
+            return &*it;
+    return nullptr;
+}
+
+void QuestionGroup::compareWith(JobId id, TokenMode mode) {
     const AskView* ask = m_group.find(id);
-    if (!ask)
+    if (!ask || !ask->answer)
         return;
-    if (const AskView* unpruned = m_group.unprunedFor(*ask))
-        return compare(id, unpruned->id);
+    if (const AskView* other = counterpart(*ask, mode))
+        return compare(id, other->id);
     m_awaited = id;
+    m_awaitedMode = mode;
     AskRequest request = ask->request;
-    request.tokens.mode = TokenMode::All;
+    request.tokens.mode = mode;
     request.tokens.keep = 1;
+    if (mode != TokenMode::All) {
+        request.tokens.newlines = NewlinePolicy::Auto;
+        request.tokens.positions = PositionPolicy::Auto;
+        request.tokens.accounting = BudgetAccounting::AllTokens;
+        request.tokens.keep =
+            std::min(1.0, double(ask->answer->videoTokens) / std::max(1, ask->answer->cells));
+    }
     Q_EMIT askRequested(request);
 }
 
@@ -89,13 +108,18 @@ void QuestionGroup::setGroup(const AskGroup& group, JobId shown) {
         m_chosen = newest;
     if (m_compareA && (!m_group.find(m_compareA) || !m_group.find(m_compareB)))
         m_compareA = m_compareB = 0;
-    if (m_awaited)
-        if (const AskView* ask = m_group.find(m_awaited))
-            if (const AskView* unpruned = m_group.unprunedFor(*ask)) {
-                m_compareA = m_awaited;
-                m_compareB = unpruned->id;
-                m_awaited = 0;
-            }
+    if (const AskView* ask = m_awaited ? m_group.find(m_awaited) : nullptr) {
+        // Modes with a step of their own cannot always reach the number: then the newest run of that mode.
+        const AskView* other = counterpart(*ask, m_awaitedMode);
+        const AskView& last = m_group.asks.back();
+        if (!other && last.answer && last.id > m_awaited && last.request.tokens.mode == m_awaitedMode)
+            other = &last;
+        if (other) {
+            m_compareA = m_awaited;
+            m_compareB = other->id;
+            m_awaited = 0;
+        }
+    }
     show();
 }
 

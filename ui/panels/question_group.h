@@ -42,7 +42,8 @@ Q_SIGNALS:
 private:
     void show();
     void showRuns();
-    void compareWithUnpruned(JobId id);
+    void compareWith(JobId id, TokenMode mode);
+    const AskView* counterpart(const AskView& ask, TokenMode mode) const;
 
     Theme m_theme;
     bool m_hasTheme = false;
@@ -52,7 +53,8 @@ private:
     JobId m_newest = 0;
     JobId m_compareA = 0;
     JobId m_compareB = 0;
-    JobId m_awaited = 0; ///< compare it with the unpruned run as soon as that is there
+    JobId m_awaited = 0; ///< compare it with a run of m_awaitedMode as soon as that is answered
+    TokenMode m_awaitedMode = TokenMode::All;
     QLabel* m_question;
     QLabel* m_options;
     QWidget* m_runs;

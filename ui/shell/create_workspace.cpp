@@ -105,6 +105,9 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
             m_link->cancel(job->record.id);
     });
     connect(m_p.queue, &QueuePanel::jobChosen, this, [this](JobId id) {
+        const JobRow* row = m_snapshot ? m_snapshot->find(id) : nullptr;
+        if (row && row->record.question())
+            return showQuestion(*row);
         m_follow = m_snapshot && m_snapshot->running == id;
         showJob(id);
     });
@@ -136,6 +139,45 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
 
 const JobRow* CreateWorkspace::running() const {
     return m_snapshot && m_snapshot->running ? m_snapshot->find(m_snapshot->running) : nullptr;
+}
+
+const JobRow* CreateWorkspace::runningClip() const {
+    const JobRow* row = running();
+    return row && row->record.clip() ? row : nullptr;
+}
+
+void CreateWorkspace::setActive(bool active) {
+    if (active == m_active)
+        return;
+    m_active = active;
+    if (!active) {
+        m_offered.clear();
+        m_cardJob = 0;
+        m_welcoming = false;
+        m_p.viewer->showCard({}, {});
+        return;
+    }
+    if (runningClip() && m_follow)
+        showJob(m_snapshot->running);
+    else
+        updateShown();
+    welcome();
+}
+
+void CreateWorkspace::showQuestion(const JobRow& row) {
+    const auto& question = *row.record.question();
+    const JobId id = row.record.id;
+    const QString video = QString::fromStdString(question.videoPath);
+    m_offered.clear();
+    m_cardJob = 0;
+    m_p.queue->select(id);
+    m_p.viewer->showCard(
+        tr("“%1” about %2: %3")
+            .arg(QString::fromStdString(row.title), QFileInfo(video).fileName(),
+                 QString::fromStdString(row.words)),
+        {{tr("Open in Ask"), QStringLiteral("openInAsk"),
+          [this, video, id] { Q_EMIT questionChosen(video, id); }, true},
+         {tr("Dismiss"), QStringLiteral("questionDismiss"), [this] { m_p.viewer->showCard({}, {}); }}});
 }
 
 bool CreateWorkspace::isBusy() const {
@@ -227,10 +269,10 @@ void CreateWorkspace::onSnapshot(const SnapshotPtr& snapshot) {
     showJobs();
     m_p.status->setSnapshot(*snapshot);
     m_p.request->setDevices(snapshot->worker.devices);
-    if (snapshot->running && snapshot->running != m_lastRunning && m_follow)
+    if (m_active && runningClip() && snapshot->running != m_lastRunning && m_follow)
         showJob(snapshot->running);
     m_lastRunning = snapshot->running;
-    m_p.viewer->setRunning(running());
+    m_p.viewer->setRunning(runningClip());
     for (const auto& note : snapshot->notes) {
         const QString sentence = QString::fromStdString(note);
         if (m_told.contains(sentence))
@@ -286,7 +328,7 @@ void CreateWorkspace::showJob(JobId id) {
 }
 
 void CreateWorkspace::updateShown() {
-    if (!m_job || !m_snapshot)
+    if (!m_job || !m_snapshot || !m_active)
         return;
     const JobRow* row = m_snapshot->find(m_job);
     if (!row)
@@ -345,8 +387,9 @@ void CreateWorkspace::showFailure(const JobRow& row) {
 }
 
 void CreateWorkspace::welcome() {
-    const bool empty = m_clipsKnown && m_clipCount == 0 && m_snapshot && m_snapshot->jobs.empty() &&
-                       m_job == 0 && m_p.viewer->clipFile().isEmpty() && m_offered.isEmpty();
+    const bool empty = m_active && m_clipsKnown && m_clipCount == 0 && m_snapshot &&
+                       m_snapshot->jobs.empty() && m_job == 0 && m_p.viewer->clipFile().isEmpty() &&
+                       m_offered.isEmpty();
     if (empty && !m_welcoming) {
         m_p.viewer->showCard(tr("No clips yet."), {{tr("Make my first clip"), QStringLiteral("makeFirstClip"),
                                                     [this] { generate(false); }, true}});

@@ -42,8 +42,14 @@ public:
     void takeImage(const QString& file);
     void copySettings() const;
     void pasteSettings();
-    bool isBusy() const; ///< a clip is being made here
+    bool isBusy() const; ///< a clip is being made or a question answered here
+    /// While another workspace has the viewer, jobs that start do not take it.
+    void setActive(bool active);
     JobId shownJob() const { return m_job; }
+
+Q_SIGNALS:
+    /// A question was chosen in the queue: it is shown in the Ask workspace.
+    void questionChosen(const QString& video, canopy::JobId id);
 
 private:
     void showJobs();
@@ -55,12 +61,15 @@ private:
     void welcome();
     void updateWaiting();
     const JobRow* running() const;
+    const JobRow* runningClip() const;
+    void showQuestion(const JobRow& row);
 
     StudioLink* m_link;
     Panes m_p;
     SnapshotPtr m_snapshot;
-    JobId m_job = 0;      ///< shown; 0 = a clip or nothing
-    JobId m_cardJob = 0;  ///< whose failure the card tells
+    JobId m_job = 0;     ///< shown; 0 = a clip or nothing
+    JobId m_cardJob = 0; ///< whose failure the card tells
+    bool m_active = true;
     bool m_follow = true; ///< the running job is shown as soon as it runs
     JobId m_lastRunning = 0;
     bool m_atFront = false;

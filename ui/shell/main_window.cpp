@@ -1,59 +1,46 @@
 #include "ui/shell/main_window.h"
 
 #include <QAction>
-#include <QActionGroup>
 #include <QApplication>
 #include <QCloseEvent>
-#include <QDesktopServices>
-#include <QDockWidget>
 #include <QDropEvent>
 #include <QFileDialog>
-#include <QFileInfo>
 #include <QHBoxLayout>
-#include <QMenu>
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QMimeData>
 #include <QPointer>
 #include <QPushButton>
 #include <QScreen>
-#include <QScrollArea>
 #include <QStatusBar>
-#include <QTabBar>
 #include <QThreadPool>
 #include <QTimer>
-#include <QToolButton>
-#include <QUrl>
 #include <QVBoxLayout>
 
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "ui/panels/ask_panel.h"
 #include "ui/panels/library_panel.h"
 #include "ui/panels/pane_parts.h"
 #include "ui/panels/queue_panel.h"
 #include "ui/panels/request_panel.h"
 #include "ui/panels/status_strip.h"
+#include "ui/panels/tokens_panel.h"
 #include "ui/panels/viewer_panel.h"
+#include "ui/shell/ask_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
 #include "ui/shell/drop.h"
 #include "ui/shell/focus_ring.h"
 #include "ui/shell/note_bar.h"
+#include "ui/shell/window_layout.h"
+#include "ui/tokens/token_layer.h"
 #include "ui/viewer/video_view.h"
 
 namespace canopy::ui {
 namespace {
 
-constexpr int kNarrowWidth = 1000; ///< at scale 1; below, docks become tabs beside the clip
-constexpr int kLayoutVersion = 1;
 constexpr std::uint64_t kMaxPromptBytes = 64 << 10;
-
-QList<QKeySequence> keys(std::initializer_list<const char*> list) {
-    QList<QKeySequence> out;
-    for (const char* text : list)
-        out << QKeySequence(QString::fromLatin1(text));
-    return out;
-}
 
 } // namespace
 
@@ -72,11 +59,18 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     buildTopBar();
     m_workspace =
         new CreateWorkspace(m_link, {m_request, m_viewer, m_queue, m_library, m_status, m_notes}, this);
+    m_ask = new AskWorkspace(m_link, m_layer, {m_chat, m_viewer, m_tokens, m_status, m_notes}, this);
+    connect(m_library, &LibraryPanel::askRequested, this, &MainWindow::askAbout);
+    connect(m_workspace, &CreateWorkspace::questionChosen, this, [this](const QString& video, JobId id) {
+        askAbout(video);
+        m_ask->showTokens(id);
+    });
     buildMenus();
     m_ring = new FocusRing(this);
 
     m_request->setHistory(m_settings.prompts);
     m_request->setDefaultThreads(m_settings.threads);
+    m_chat->form().setDefaultThreads(m_settings.threads);
     m_request->setSeedLocked(m_settings.seedLocked);
     if (m_settings.prompts.isEmpty()) // first launch: a sentence the starter's world knows
         m_request->setPrompt(tr("Above the sea at dusk, a big red hot air balloon rises fast"));
@@ -100,11 +94,10 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     const QSize wanted(m_themes->theme().px(1440), m_themes->theme().px(900));
     resize(wanted.boundedTo(screen()->availableSize()));
     applyTheme(m_themes->theme());
-    resetWorkspace();
+    m_layout->reset();
     if (!m_settings.geometry.isEmpty())
         restoreGeometry(m_settings.geometry);
-    if (!m_settings.docks.isEmpty() && !m_narrow)
-        restoreState(m_settings.docks, kLayoutVersion);
+    m_layout->restore(m_settings.docks);
 }
 
 MainWindow::~MainWindow() = default;
@@ -153,26 +146,19 @@ void MainWindow::buildPanes() {
     m_status = new StatusStrip;
     m_notes = new NoteBar;
 
+    m_layer = new TokenLayer(this);
+    m_tokens = new TokensPanel(m_layer);
+    m_chat = new AskPanel;
+
     auto* centre = new QWidget;
     auto* centreLayout = new QVBoxLayout(centre);
     centreLayout->setContentsMargins(0, 0, 0, 0);
     centreLayout->setSpacing(0);
     centreLayout->addWidget(m_notes);
     centreLayout->addWidget(m_viewer, 1);
+    centreLayout->addWidget(m_tokens);
     setCentralWidget(centre);
 
-    const auto dock = [this](QWidget* content, const QString& title, const char* objectName,
-                             Qt::DockWidgetArea area) {
-        auto* widget = new QDockWidget(title);
-        widget->setObjectName(QLatin1String(objectName));
-        widget->setAccessibleName(title);
-        widget->setTitleBarWidget(new QWidget); // the pane has its own header
-        widget->setFeatures(QDockWidget::DockWidgetClosable);
-        widget->setWidget(content);
-        addDockWidget(area, widget);
-        return widget;
-    };
-    m_leftDock = dock(m_request, tr("Prompt"), "promptDock", Qt::LeftDockWidgetArea);
     auto* right = new QWidget;
     right->setObjectName(QStringLiteral("rightPane"));
     right->setProperty("pane", "dock");
@@ -182,8 +168,13 @@ void MainWindow::buildPanes() {
     rightLayout->setSpacing(0);
     rightLayout->addWidget(m_queue);
     rightLayout->addWidget(m_library, 1);
-    m_rightDock = dock(right, tr("Queue and library"), "queueDock", Qt::RightDockWidgetArea);
-    setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
+    m_layout = new WindowLayout(this, {m_request, right, m_chat, m_tokens}, this);
+    connect(m_layout, &WindowLayout::narrowChanged, this, [this](bool narrow) {
+        m_viewer->setCompact(narrow);
+        m_status->setCompact(narrow);
+        m_simple->setVisible(!narrow); // the View menu has them, too
+        m_expert->setVisible(!narrow);
+    });
 
     statusBar()->setSizeGripEnabled(false);
     statusBar()->addPermanentWidget(m_status, 1);
@@ -202,6 +193,7 @@ void MainWindow::buildTopBar() {
     m_menuBar->setObjectName(QStringLiteral("menuBar"));
     m_menuBar->setNativeMenuBar(false);
     m_menuBar->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
+    dresser::setMinimumWidth(m_menuBar, 160); // what has no room goes behind its last button
     m_simple = new QPushButton(tr("Simple"));
     m_expert = new QPushButton(tr("Expert"));
     m_simple->setObjectName(QStringLiteral("simpleButton"));
@@ -215,170 +207,24 @@ void MainWindow::buildTopBar() {
         button->setAccessibleName(button->text());
         connect(button, &QPushButton::clicked, this, [this, button] { setExpert(button == m_expert); });
     }
+    m_switch = new WorkspaceSwitch;
+    connect(m_switch, &WorkspaceSwitch::chosen, this, &MainWindow::setWorkspace);
+    auto* simpleExpert = new QHBoxLayout;
+    simpleExpert->setSpacing(0);
+    simpleExpert->addWidget(m_simple);
+    simpleExpert->addWidget(m_expert);
     layout->addWidget(m_menuBar, 1, Qt::AlignVCenter);
-    layout->addWidget(m_simple);
-    layout->addWidget(m_expert);
+    layout->addWidget(m_switch);
+    layout->addSpacing(12);
+    layout->addLayout(simpleExpert);
     setMenuWidget(bar);
-}
-
-QAction* MainWindow::addAction(QMenu* menu, const QString& text, const char* objectName,
-                               const QList<QKeySequence>& shortcuts, std::function<void()> run) {
-    auto* action = menu->addAction(text, this, std::move(run));
-    action->setObjectName(QLatin1String(objectName));
-    action->setShortcuts(shortcuts);
-    QMainWindow::addAction(action); // so that its keys work in full screen, too
-    return action;
-}
-
-void MainWindow::buildMenus() {
-    auto* file = m_menuBar->addMenu(tr("File"));
-    addAction(file, tr("Open clip…"), "openClip", keys({"Ctrl+O"}), [this] { chooseClip(); });
-    addAction(file, tr("Reload settings from…"), "reloadSettingsFrom", {}, [this] {
-        const QString name = QFileDialog::getOpenFileName(
-            this, tr("Reload settings from"), QString::fromStdString(m_options.clipFolder.string()),
-            tr("Clips (*.mp4)"));
-        if (!name.isEmpty())
-            m_workspace->reloadSettings(name);
-    });
-    file->addSeparator();
-    addAction(file, tr("Add model folder…"), "addModelFolder", {}, [this] { addModelFolder(); });
-    addAction(file, tr("Open clip folder"), "openClipFolder", {}, [this] {
-        QDesktopServices::openUrl(QUrl::fromLocalFile(QString::fromStdString(m_options.clipFolder.string())));
-    });
-    file->addSeparator();
-    addAction(file, tr("Quit"), "quit", keys({"Ctrl+Q"}), [this] { close(); });
-
-    auto* edit = m_menuBar->addMenu(tr("Edit"));
-    addAction(edit, tr("Copy settings"), "copySettings", keys({"Ctrl+Shift+C"}),
-              [this] { m_workspace->copySettings(); });
-    addAction(edit, tr("Paste settings"), "pasteSettings", keys({"Ctrl+Shift+V"}),
-              [this] { m_workspace->pasteSettings(); });
-    edit->addSeparator();
-    addAction(edit, tr("Earlier prompt"), "earlierPrompt", keys({"Alt+Up"}),
-              [this] { m_request->walkHistory(-1); });
-    addAction(edit, tr("Later prompt"), "laterPrompt", keys({"Alt+Down"}),
-              [this] { m_request->walkHistory(1); });
-    edit->addSeparator();
-    addAction(edit, tr("Preferences…"), "preferences", keys({"Ctrl+,"}), [this] { openPreferences(); });
-
-    auto* view = m_menuBar->addMenu(tr("View"));
-    addAction(view, tr("Zoom in"), "zoomIn", keys({"Ctrl++", "Ctrl+="}),
-              [this] { m_viewer->view().zoomIn(); });
-    addAction(view, tr("Zoom out"), "zoomOut", keys({"Ctrl+-"}), [this] { m_viewer->view().zoomOut(); });
-    addAction(view, tr("Fit"), "zoomFit", keys({"Ctrl+0"}), [this] { m_viewer->view().setFit(); });
-    addAction(view, tr("Actual size"), "zoomActual", keys({"Ctrl+Alt+0"}),
-              [this] { m_viewer->view().setZoom(1); });
-    view->addSeparator();
-    m_profilerAction = addAction(view, tr("Profiler"), "profiler", keys({"F3"}),
-                                 [this] { showProfiler(!m_overlay->isShown()); });
-    m_profilerAction->setCheckable(true);
-    // Absent until OpenGL is known to work.
-    m_profilerAction->setVisible(false);
-    m_profilerAction->setEnabled(false);
-    auto* themeMenu = view->addMenu(tr("Theme"));
-    auto* group = new QActionGroup(this);
-    const std::pair<ThemeChoice, QString> choices[] = {{ThemeChoice::System, tr("As the desktop")},
-                                                       {ThemeChoice::Dark, tr("Dark")},
-                                                       {ThemeChoice::Light, tr("Light")},
-                                                       {ThemeChoice::HighContrast, tr("High contrast")}};
-    for (const auto& [choice, text] : choices) {
-        auto* action = themeMenu->addAction(text, this, [this, choice = choice] {
-            m_settings.theme = choice;
-            m_themes->setChoice(choice);
-        });
-        action->setCheckable(true);
-        action->setChecked(choice == m_settings.theme);
-        group->addAction(action);
-    }
-    auto* scaleMenu = view->addMenu(tr("Size of the interface"));
-    for (int percent : {80, 90, 100, 110, 125, 150, 175, 200, 250, 300})
-        scaleMenu->addAction(tr("%1 %").arg(percent), this, [this, percent] {
-            m_settings.scale = percent / 100.0;
-            m_themes->setScale(m_settings.scale);
-        });
-    view->addSeparator();
-    addAction(view, tr("Simple or Expert"), "toggleExpert", keys({"Ctrl+E"}),
-              [this] { setExpert(!m_settings.expert); });
-    addAction(view, tr("Full screen"), "fullScreen", keys({"F11"}),
-              [this] { isFullScreen() ? showNormal() : showFullScreen(); });
-
-    auto* generate = m_menuBar->addMenu(tr("Generate"));
-    // The keys do not wait for the check of the form: the studio checks again and its refusal is shown there.
-    auto* run = addAction(generate, tr("Generate"), "generate", keys({"Ctrl+Return", "Ctrl+Enter"}),
-                          [this] { m_workspace->generate(false); });
-    auto* front =
-        addAction(generate, tr("Generate before all waiting jobs"), "generateAtFront",
-                  keys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"}), [this] { m_workspace->generate(true); });
-    generate->addSeparator();
-    m_cancelAction =
-        addAction(generate, tr("Cancel the clip being made"), "cancelRunning",
-                  keys({"Ctrl+Alt+Return", "Ctrl+Alt+Enter"}), [this] { m_workspace->cancelRunning(); });
-    m_cancelAction->setEnabled(false);
-    addAction(generate, tr("Pause or resume the queue"), "togglePause", keys({"Ctrl+Alt+P"}),
-              [this] { m_workspace->togglePause(); });
-    auto* more = new QMenu(m_request);
-    more->addAction(run);
-    more->addAction(front);
-    m_request->generateMenuButton()->setMenu(more);
-
-    auto* clip = m_menuBar->addMenu(tr("Clip"));
-    // Single keys belong to the picture; here they are only named.
-    const auto named = [&](const QString& text, const char* key, const char* objectName,
-                           std::function<void()> act) {
-        return addAction(clip, text + u'\t' + tr(key), objectName, {}, std::move(act));
-    };
-    auto& playback = m_viewer->playback();
-    named(tr("Play or pause"), "Space", "clipPlay", [&playback] { playback.toggle(); });
-    named(tr("First frame"), "Home", "clipFirst", [&playback] { playback.seek(0); });
-    named(tr("Last frame"), "End", "clipLast", [&playback] { playback.seek(playback.frames() - 1); });
-    auto* loop =
-        addAction(clip, tr("Loop"), "clipLoop", {}, [&playback] { playback.setLoop(!playback.loops()); });
-    loop->setCheckable(true);
-    connect(&playback, &Playback::stateChanged, loop,
-            [loop, &playback] { loop->setChecked(playback.loops()); });
-    loop->setChecked(playback.loops());
-    clip->addSeparator();
-    auto* reload = addAction(clip, tr("Reload settings"), "clipReload", {},
-                             [this] { m_workspace->reloadSettings(m_viewer->clipFile()); });
-    auto* folder = addAction(clip, tr("Show in folder"), "clipFolder", {}, [this] {
-        QDesktopServices::openUrl(QUrl::fromLocalFile(QFileInfo(m_viewer->clipFile()).path()));
-    });
-    connect(clip, &QMenu::aboutToShow, this, [this, reload, folder] {
-        reload->setEnabled(!m_viewer->clipFile().isEmpty());
-        folder->setEnabled(!m_viewer->clipFile().isEmpty());
-    });
-
-    auto* window = m_menuBar->addMenu(tr("Window"));
-    window->addAction(m_leftDock->toggleViewAction());
-    window->addAction(m_rightDock->toggleViewAction());
-    window->addSeparator();
-    addAction(window, tr("Next pane"), "nextPane", keys({"F6"}), [this] { movePane(1); });
-    addAction(window, tr("Previous pane"), "previousPane", keys({"Shift+F6"}), [this] { movePane(-1); });
-    window->addSeparator();
-    addAction(window, tr("Reset this workspace"), "resetWorkspace", keys({"Ctrl+Shift+0"}),
-              [this] { resetWorkspace(); });
-
-    auto* help = m_menuBar->addMenu(tr("Help"));
-    const auto open = [this](QDialog* dialog) {
-        dialog->setAttribute(Qt::WA_DeleteOnClose);
-        dresser::dress(dialog, m_themes->theme());
-        dialog->open();
-    };
-    addAction(help, tr("Keyboard shortcuts"), "shortcuts", keys({"F1"}),
-              [this, open] { open(new ShortcutsDialog(this)); });
-    addAction(help, tr("Licences"), "licences", {},
-              [this, open] { open(new LicencesDialog(m_options.licenceFolders, this)); });
-    addAction(help, tr("About Canopy"), "about", {},
-              [this, open] { open(new AboutDialog(m_options.version, m_options.mediaText, this)); });
 }
 
 void MainWindow::applyTheme(const Theme& theme) {
     dresser::dress(this, theme);
     m_overlay->setTheme(theme);
-    const double width = this->width() / theme.scale();
-    m_leftDock->setMinimumWidth(theme.px(width < kNarrowWidth ? 260 : width < 1400 ? 280 : 300));
-    m_rightDock->setMinimumWidth(theme.px(width < 1400 ? 248 : 288));
-    setNarrow(width < kNarrowWidth);
+    m_layer->setTheme(theme);
+    m_layout->fit(theme);
 }
 
 void MainWindow::setExpert(bool expert) {
@@ -386,38 +232,39 @@ void MainWindow::setExpert(bool expert) {
     m_simple->setChecked(!expert);
     m_expert->setChecked(expert);
     m_request->setExpert(expert);
+    m_chat->form().setExpert(expert);
 }
 
-void MainWindow::setNarrow(bool narrow) {
-    if (narrow == m_narrow)
+Workspace MainWindow::currentWorkspace() const {
+    return m_layout->workspace();
+}
+
+void MainWindow::setWorkspace(Workspace workspace) {
+    const bool ask = workspace == Workspace::Ask;
+    m_switch->setCurrent(workspace);
+    if (workspace == m_layout->workspace())
         return;
-    m_narrow = narrow;
-    m_viewer->setCompact(narrow);
-    m_status->setCompact(narrow);
-    resetWorkspace();
-    // The tab bar comes with the next layout.
-    QTimer::singleShot(0, this, [this] {
-        for (auto* tabs : findChildren<QTabBar*>())
-            tabs->setElideMode(Qt::ElideNone);
-    });
+    m_layout->setWorkspace(workspace);
+    m_workspace->setActive(!ask);
+    m_ask->setActive(ask);
+    // The same keys start what the workspace is for.
+    const auto asKeys = [](std::initializer_list<const char*> list) {
+        QList<QKeySequence> out;
+        for (const char* text : list)
+            out << QKeySequence(QLatin1String(text));
+        return out;
+    };
+    const auto plain = asKeys({"Ctrl+Return", "Ctrl+Enter"});
+    m_generateAction->setShortcuts(ask ? QList<QKeySequence>() : plain);
+    m_frontAction->setShortcuts(ask ? QList<QKeySequence>()
+                                    : asKeys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"}));
+    m_askAction->setShortcuts(ask ? plain : QList<QKeySequence>());
+    (ask ? m_chat->form().focusTarget() : m_viewer->keyTarget())->setFocus(Qt::OtherFocusReason);
 }
 
-void MainWindow::resetWorkspace() {
-    const auto& theme = m_themes->theme();
-    m_leftDock->show();
-    m_rightDock->show();
-    addDockWidget(Qt::LeftDockWidgetArea, m_leftDock);
-    if (m_narrow) {
-        addDockWidget(Qt::LeftDockWidgetArea, m_rightDock);
-        tabifyDockWidget(m_leftDock, m_rightDock);
-        m_leftDock->raise();
-        resizeDocks({m_leftDock}, {theme.px(280)}, Qt::Horizontal);
-    } else {
-        addDockWidget(Qt::RightDockWidgetArea, m_rightDock);
-        const bool small = width() / theme.scale() < 1400;
-        resizeDocks({m_leftDock, m_rightDock}, {theme.px(small ? 280 : 300), theme.px(small ? 248 : 288)},
-                    Qt::Horizontal);
-    }
+void MainWindow::askAbout(const QString& file) {
+    setWorkspace(Workspace::Ask);
+    m_ask->attach(file);
 }
 
 void MainWindow::movePane(int direction) {
@@ -426,6 +273,8 @@ void MainWindow::movePane(int direction) {
         {m_viewer, m_viewer->keyTarget()},
         {m_queue, m_queue->focusTarget()},
         {m_library, m_library->focusTarget()},
+        {m_tokens, m_tokens->focusTarget()},
+        {m_chat, m_chat->form().focusTarget()},
         {m_menuBar, m_menuBar}};
     int current = -1;
     for (int i = 0; i < panes.size(); ++i)
@@ -436,10 +285,8 @@ void MainWindow::movePane(int direction) {
         const int next =
             ((current + direction * step) % int(panes.size()) + int(panes.size())) % int(panes.size());
         auto* target = panes[next].second;
-        if (m_narrow && (panes[next].first == m_queue || panes[next].first == m_library))
-            m_rightDock->raise();
-        else if (m_narrow && panes[next].first == m_request)
-            m_leftDock->raise();
+        if (m_layout->isNarrow())
+            m_layout->raisePane(panes[next].first);
         if (target && target->isVisible() && target->isEnabled()) {
             target->setFocus(Qt::TabFocusReason);
             return;
@@ -478,6 +325,7 @@ void MainWindow::openPreferences() {
     connect(dialog, &PreferencesDialog::threadsChosen, this, [this](int threads) {
         m_settings.threads = threads;
         m_request->setDefaultThreads(threads);
+        m_chat->form().setDefaultThreads(threads);
     });
     connect(m_themes, &ThemeManager::changed, dialog,
             [dialog](const Theme& theme) { dresser::dress(dialog, theme); });
@@ -490,7 +338,11 @@ void MainWindow::chooseClip() {
     const QString name = QFileDialog::getOpenFileName(this, tr("Open clip"),
                                                       QString::fromStdString(m_options.clipFolder.string()),
                                                       tr("Videos (*.mp4 *.m4v *.mov *.mkv *.webm)"));
-    if (!name.isEmpty())
+    if (name.isEmpty())
+        return;
+    if (currentWorkspace() == Workspace::Ask)
+        m_ask->attach(name);
+    else
         m_workspace->openClip(name);
 }
 
@@ -505,7 +357,7 @@ void MainWindow::save() {
     m_settings.loop = m_viewer->playback().loops();
     m_settings.seedLocked = m_request->seedLocked();
     m_settings.geometry = saveGeometry();
-    m_settings.docks = saveState(kLayoutVersion);
+    m_settings.docks = m_layout->save();
     if (m_options.settingsFile.empty())
         return;
     // The pool is waited for when the program ends, so that the last save is whole.
@@ -540,8 +392,8 @@ void MainWindow::closeEvent(QCloseEvent* event) {
 void MainWindow::askBeforeQuit() {
     auto* box = new QMessageBox(
         QMessageBox::NoIcon, tr("Quit Canopy"),
-        tr("A clip is being made. If you stop now it stays in the list, and you can let it go on "
-           "at the next start."),
+        tr("A job is under way. If you stop now it stays in the list, and you can let it go on at the next "
+           "start."),
         QMessageBox::NoButton, this);
     box->setObjectName(QStringLiteral("quitQuestion"));
     box->setAttribute(Qt::WA_DeleteOnClose);
@@ -556,7 +408,7 @@ void MainWindow::askBeforeQuit() {
         if (button == static_cast<QAbstractButton*>(finish)) {
             m_quitWhenDone = true;
             m_link->pauseQueue();
-            m_notes->tell({tr("Canopy closes when this clip is done."), tr("Stay open"), [this] {
+            m_notes->tell({tr("Canopy closes when this job is done."), tr("Stay open"), [this] {
                                m_quitWhenDone = false;
                                m_link->resumeQueue();
                            }});
@@ -570,7 +422,7 @@ void MainWindow::askBeforeQuit() {
 
 void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
-    setNarrow(width() / m_themes->theme().scale() < kNarrowWidth);
+    m_layout->fit(m_themes->theme());
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
@@ -584,30 +436,33 @@ void MainWindow::dropEvent(QDropEvent* event) {
     event->acceptProposedAction();
     switch (drop.kind) {
     case DropKind::Clip:
-        return m_workspace->offerClip(drop.file);
+        return currentWorkspace() == Workspace::Ask ? m_ask->attach(drop.file)
+                                                    : m_workspace->offerClip(drop.file);
     case DropKind::Image:
         return m_workspace->takeImage(drop.file);
     case DropKind::Folder:
         return m_link->addModelFolder(drop.file);
-    case DropKind::Prompt: {
-        QPointer<MainWindow> self(this);
-        QThreadPool::globalInstance()->start([self, path = drop.file.toStdString()] {
-            auto text = readTextFile(path, kMaxPromptBytes);
-            QMetaObject::invokeMethod(
-                qApp, [self, text = std::make_shared<Result<std::string>>(std::move(text))] {
-                    if (!self)
-                        return;
-                    if (*text)
-                        self->m_request->setPrompt(QString::fromStdString(**text).trimmed());
-                    else
-                        self->m_notes->tell({QString::fromStdString(text->error().message), {}, {}});
-                });
-        });
-        return;
-    }
+    case DropKind::Prompt:
+        return readPromptFile(drop.file);
     case DropKind::None:
         return;
     }
+}
+
+void MainWindow::readPromptFile(const QString& file) {
+    QPointer<MainWindow> self(this);
+    QThreadPool::globalInstance()->start([self, path = file.toStdString()] {
+        auto text = readTextFile(path, kMaxPromptBytes);
+        QMetaObject::invokeMethod(
+            qApp, [self, text = std::make_shared<Result<std::string>>(std::move(text))] {
+                if (!self)
+                    return;
+                if (*text)
+                    self->m_request->setPrompt(QString::fromStdString(**text).trimmed());
+                else
+                    self->m_notes->tell({QString::fromStdString(text->error().message), {}, {}});
+            });
+    });
 }
 
 } // namespace canopy::ui

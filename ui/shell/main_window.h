@@ -10,14 +10,16 @@
 #include "ui/overlay/overlay.h"
 #include "ui/shell/stall_watchdog.h"
 #include "ui/shell/ui_settings.h"
+#include "ui/shell/workspace_switch.h"
 #include "ui/theme/theme_manager.h"
 
 class QAction;
-class QDockWidget;
 class QPushButton;
 
 namespace canopy::ui {
 
+class AskPanel;
+class AskWorkspace;
 class CreateWorkspace;
 class FocusRing;
 class LibraryPanel;
@@ -25,7 +27,10 @@ class NoteBar;
 class QueuePanel;
 class RequestPanel;
 class StatusStrip;
+class TokenLayer;
+class TokensPanel;
 class ViewerPanel;
+class WindowLayout;
 
 /// What the composition root hands to the window.
 struct WindowOptions {
@@ -39,7 +44,7 @@ struct WindowOptions {
     QString note;      ///< told at the start, e.g. about broken settings
 };
 
-/// Arranges docks, menus and keys. What the panes show is CreateWorkspace's.
+/// Arranges panes, menus and keys. What the panes show is CreateWorkspace's and AskWorkspace's.
 class MainWindow : public QMainWindow {
     Q_OBJECT
 public:
@@ -57,7 +62,15 @@ public:
     QueuePanel& queuePanel() { return *m_queue; }
     LibraryPanel& libraryPanel() { return *m_library; }
     NoteBar& noteBar() { return *m_notes; }
+    AskPanel& askPanel() { return *m_chat; }
+    TokensPanel& tokensPanel() { return *m_tokens; }
+    TokenLayer& tokenLayer() { return *m_layer; }
     CreateWorkspace& workspace() { return *m_workspace; }
+    AskWorkspace& askWorkspace() { return *m_ask; }
+    void setWorkspace(Workspace workspace);
+    Workspace currentWorkspace() const;
+    /// The Ask workspace with this video.
+    void askAbout(const QString& file);
     StallWatchdog& watchdog() { return *m_watchdog; }
     Overlay& overlay() { return *m_overlay; }
     const UiSettings& settings() const { return m_settings; }
@@ -76,8 +89,13 @@ private:
                        const QList<QKeySequence>& keys, std::function<void()> run);
     void applyTheme(const Theme& theme);
     void setExpert(bool expert);
-    void setNarrow(bool narrow);
-    void resetWorkspace();
+    void buildFileAndEdit();
+    void buildView();
+    void buildGenerate();
+    void buildClip();
+    void buildAsk();
+    void buildWindowAndHelp();
+    void readPromptFile(const QString& file);
     void movePane(int direction);
     void showProfiler(bool shown);
     void openPreferences();
@@ -101,16 +119,22 @@ private:
     LibraryPanel* m_library = nullptr;
     StatusStrip* m_status = nullptr;
     NoteBar* m_notes = nullptr;
+    TokenLayer* m_layer = nullptr;
+    TokensPanel* m_tokens = nullptr;
+    AskPanel* m_chat = nullptr;
     CreateWorkspace* m_workspace = nullptr;
+    AskWorkspace* m_ask = nullptr;
+    WindowLayout* m_layout = nullptr;
+    WorkspaceSwitch* m_switch = nullptr;
     FocusRing* m_ring = nullptr;
-    QDockWidget* m_leftDock = nullptr;
-    QDockWidget* m_rightDock = nullptr;
     QPushButton* m_simple = nullptr;
     QPushButton* m_expert = nullptr;
     QAction* m_profilerAction = nullptr;
     QAction* m_cancelAction = nullptr;
+    QAction* m_generateAction = nullptr;
+    QAction* m_frontAction = nullptr;
+    QAction* m_askAction = nullptr;
     class QMenuBar* m_menuBar = nullptr;
-    bool m_narrow = false;
     bool m_quitting = false;
     bool m_quitWhenDone = false;
 };

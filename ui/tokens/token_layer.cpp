@@ -117,18 +117,33 @@ void TokenLayer::clearProbe() {
     Q_EMIT changed();
 }
 
-void TokenLayer::paint(QPainter& painter, const QRectF& picture, int sample, bool withCursor) const {
+TokenPaint TokenLayer::what() const {
     TokenPaint what;
     what.look = m_look;
-    what.sample = sample;
+    what.sample = m_sample;
     what.tree = m_tree;
-    what.cursor = withCursor && m_cursor >= 0 && m_scene.place(m_cursor).sample == sample ? m_cursor : -1;
+    what.cursor = m_cursor;
     what.other = m_other ? &*m_other : nullptr;
     if (m_probe && !m_probe->cosine.empty()) {
         what.cosine = &m_probe->cosine;
         what.probe = m_probe->cell;
     }
-    paintTokens(painter, picture, m_scene, what, m_theme);
+    return what;
+}
+
+OverlayExport TokenLayer::exportValue() const {
+    OverlayExport value{m_scene, what(), {}, {}, m_theme};
+    if (value.what.other)
+        value.other = *value.what.other;
+    if (value.what.cosine)
+        value.cosine = *value.what.cosine;
+    value.what.other = nullptr;
+    value.what.cosine = nullptr;
+    value.what.cursor = -1;
+    // A picture without tokens is no export of tokens.
+    if (value.what.look == TokenLook::Picture)
+        value.what.look = TokenLook::Tokens;
+    return value;
 }
 
 QString TokenLayer::cursorWords() const {
@@ -145,7 +160,7 @@ void TokenLayer::paintOver(QPainter& painter, const QRectF& picture, const QRect
         return;
     painter.save();
     painter.setClipRect(visible);
-    paint(painter, picture, m_sample, true);
+    paintTokens(painter, picture, m_scene, what(), m_theme);
     QString text = m_scene.sampleWords(m_sample);
     if (m_probe && !m_probe->cosine.empty())
         text = tr("Similarity with the chosen cell, contour at %1")
@@ -174,9 +189,24 @@ bool TokenLayer::click(const QPointF& point, const QRectF& picture) {
     if (cell < 0)
         return false;
     setCursor(cell);
+    choose(cell);
+    return true;
+}
+
+void TokenLayer::choose(int cell) {
+    if (m_probing)
+        return Q_EMIT probeWanted(cell);
     const int tree = m_scene.tree(cell);
     selectTree(tree == m_tree ? -1 : tree); // again: lets go
-    return true;
+}
+
+void TokenLayer::setProbing(bool on) {
+    if (on == m_probing)
+        return;
+    m_probing = on;
+    if (!on)
+        clearProbe();
+    Q_EMIT probingChanged(on);
 }
 
 void TokenLayer::hover(const QPointF& point, const QRectF& picture) {
@@ -235,11 +265,11 @@ bool TokenLayer::key(int key, Qt::KeyboardModifiers modifiers) {
     case Qt::Key_Enter:
         if (m_cursor < 0 || m_look == TokenLook::Picture)
             return false;
-        selectTree(m_scene.tree(m_cursor) == m_tree ? -1 : m_scene.tree(m_cursor));
+        choose(m_cursor);
         return true;
     case Qt::Key_Escape:
-        if (m_probe) {
-            clearProbe();
+        if (m_probing) {
+            setProbing(false);
             return true;
         }
         if (m_tree < 0)

@@ -12,6 +12,15 @@
 
 namespace canopy::ui {
 
+/// What the layer draws, as a value that may cross threads (exports).
+struct OverlayExport {
+    TokenScene scene;
+    TokenPaint what; ///< of the shown sample; `other` and `cosine` are null and stand below
+    std::vector<std::uint8_t> other;
+    std::vector<float> cosine;
+    Theme theme;
+};
+
 /// The overlay of the viewer: which cells of the shown frame were kept. Owns what is chosen on it (tree, cell
 /// cursor) for all views of the run. GUI thread.
 class TokenLayer : public QObject, public PictureLayer {
@@ -40,13 +49,15 @@ public:
     bool hasOther() const { return m_other.has_value(); }
     /// Cells that only this run kept, and that only the other kept.
     std::pair<int, int> difference() const;
+    /// While on, a chosen cell is asked about instead of lighting its tree.
+    void setProbing(bool on);
+    bool isProbing() const { return m_probing; }
     void setProbe(const SimilarityProbe& probe);
     void clearProbe();
     bool hasProbe() const { return m_probe.has_value(); }
     const std::optional<SimilarityProbe>& probe() const { return m_probe; }
 
-    /// What is drawn now, on any picture of the shown sample (export).
-    void paint(QPainter& painter, const QRectF& picture, int sample, bool withCursor = false) const;
+    OverlayExport exportValue() const;
     QString cursorWords() const;
 
     void paintOver(QPainter& painter, const QRectF& picture, const QRectF& visible) override;
@@ -62,9 +73,13 @@ Q_SIGNALS:
     void treeSelected(int tree);
     void cursorMoved(const QString& words); ///< empty = no cell
     void lookChanged(canopy::ui::TokenLook look);
+    void probeWanted(int cell);
+    void probingChanged(bool on);
 
 private:
     void moveCursor(int rows, int columns);
+    void choose(int cell);
+    TokenPaint what() const;
     void follow(); ///< the cell cursor stays on its place while frames go by
 
     Theme m_theme;
@@ -75,6 +90,7 @@ private:
     int m_sample = -1;
     int m_tree = -1;
     int m_cursor = -1;
+    bool m_probing = false;
     std::optional<std::vector<std::uint8_t>> m_other;
     std::optional<SimilarityProbe> m_probe;
 };
