@@ -28,6 +28,15 @@ const VideoTokens* FeatureCache::find(const FeatureKey& key) {
 void FeatureCache::put(const FeatureKey& key, VideoTokens video) {
     m_entries.remove_if([&key](const auto& entry) { return entry.first == key; });
     m_entries.emplace_front(key, std::move(video));
+    trim();
+}
+
+void FeatureCache::setLimit(std::uint64_t limitBytes) {
+    m_limit = limitBytes;
+    trim();
+}
+
+void FeatureCache::trim() {
     while (!m_entries.empty() && bytes() > m_limit)
         m_entries.pop_back();
 }

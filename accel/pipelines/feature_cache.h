@@ -23,7 +23,7 @@ struct FeatureKey {
 /// Home thread: the inference thread.
 class FeatureCache {
 public:
-    static constexpr std::uint64_t kDefaultLimit = std::uint64_t{512} << 20;
+    static constexpr std::uint64_t kDefaultLimit = std::uint64_t{256} << 20;
 
     explicit FeatureCache(std::uint64_t limitBytes = kDefaultLimit)
         : m_limit(limitBytes) {}
@@ -34,11 +34,15 @@ public:
     /// Replaces what was kept for the key.
     void put(const FeatureKey& key, VideoTokens video);
     void clear() { m_entries.clear(); }
+    /// Drops what is beyond the new limit.
+    void setLimit(std::uint64_t limitBytes);
 
     std::uint64_t bytes() const;
     std::size_t size() const { return m_entries.size(); }
 
 private:
+    void trim();
+
     std::uint64_t m_limit;
     std::list<std::pair<FeatureKey, VideoTokens>> m_entries; ///< used last first
 };

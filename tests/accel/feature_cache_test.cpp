@@ -46,3 +46,12 @@ TEST_CASE("a video larger than the limit is not kept") {
     CHECK(cache.size() == 0);
     CHECK(cache.bytes() == 0);
 }
+
+TEST_CASE("a smaller limit is kept at once") {
+    FeatureCache cache(1000);
+    cache.put({1, HostPooling::Bilinear}, videoOf(100));
+    cache.put({2, HostPooling::Bilinear}, videoOf(100));
+    cache.setLimit(500);
+    CHECK(cache.size() == 1);
+    CHECK(cache.find({2, HostPooling::Bilinear}) != nullptr);
+}

@@ -17,6 +17,7 @@
 
 #include "accel/models/llava/pool_cells.h"
 #include "accel/pipelines/answer_video.h"
+#include "accel/pipelines/frames_file.h"
 #include "accel/pipelines/video_features.h"
 #include "accel/runtime/cancelled.h"
 #include "accel/runtime/job_error.h"
@@ -426,4 +427,48 @@ TEST_CASE("the same question twice gives the same answer bit for bit") {
             top = answer.top;
         CHECK((answer.top == top));
     }
+}
+
+TEST_CASE("bfloat16 gives the same words") {
+    const c10::InferenceMode inference;
+    const Reference reference;
+    LoadedQaModel half(starter().record(), at::kCPU, at::kBFloat16);
+    for (std::size_t c = 0; c < reference.clips(); ++c) {
+        const auto frames = reference.tensor("clip" + std::to_string(c) + ".frames_u8");
+        const FramesFile file(frames);
+        for (const auto& question : reference.json["clips"].asArray()[c]["questions"].asArray()) {
+            CAPTURE(question["question"].asString());
+            auto request = asking(file, frames.size(0), question["question"].asString());
+            QuietAsker observer;
+            const auto answer = answerVideo(half, request, {}, observer, {}).answer;
+            CHECK(answer.text == question["generated_text"].asString());
+            CHECK(answer.kvBytes ==
+                  kvBytesPerToken(half.record().language, 2) * static_cast<unsigned>(answer.promptTokens));
+        }
+    }
+}
+
+TEST_CASE("a host with a newline in each row lays the same cells out row by row") {
+    const c10::InferenceMode inference;
+    const Reference reference;
+    auto record = starter().record();
+    record.newlines = HostNewlines::Grid;
+    LoadedQaModel grid(record, at::kCPU, at::kFloat);
+    const auto frames = reference.tensor("clip0.frames_u8");
+    const FramesFile file(frames);
+    auto request = asking(file, frames.size(0), "What is this?");
+    request.maxNewTokens = 1;
+    QuietAsker observer;
+    auto [answer, run] = answerVideo(grid, request, {}, observer, {});
+    CHECK(answer.videoTokens == 8 * 14 * 15);
+    CHECK(run.keptNewlines == 8 * 14);
+    CHECK(grid.features().find({contentHash(frames), HostPooling::Bilinear}) != nullptr);
+
+    request.pooling = TokenPooling::Average;
+    request.tokens.mode = TokenMode::ForestCode;
+    request.tokens.keep = 0.1;
+    const auto pruned = answerVideo(grid, request, {}, observer, {});
+    CHECK(pruned.run.keptCells == 157);
+    CHECK(pruned.answer.videoTokens == 157 + 8 * 14); // newlines after empty rows too
+    CHECK(!pruned.answer.featuresCached);             // pooled otherwise
 }
