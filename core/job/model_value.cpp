@@ -79,6 +79,9 @@ Result<ModelRecord> modelRecordFromValue(const Value& value) {
         return wrongField("model record", reader.problem());
     }
     model.dit.family = model.family;
+    if (auto sound = checkModelRecord(model); !sound) {
+        return sound.error();
+    }
     return model;
 }
 

@@ -22,6 +22,7 @@
 #include "core/job/model_value.h"
 #include "core/protocol/session_file.h"
 #include "tests/support/fake_engine.h"
+#include "tests/support/small_model.h"
 #include "tests/support/temp_folder.h"
 
 using namespace canopy;
@@ -136,7 +137,7 @@ struct Bench {
         JobSubmission job;
         job.job = id;
         job.request = toValue(r);
-        job.model = toValue(ModelRecord{});
+        job.model = toValue(test::smallModel());
         job.listener = jobs;
         const Result<void> ok = client->submit(std::move(job));
         REQUIRE_MESSAGE(ok, (ok ? "" : ok.error().message));
@@ -505,7 +506,8 @@ TEST_CASE("engine and app of different versions do not talk") {
     bench.start();
     const SnapshotPtr s = bench.waitFor([](const ClientSnapshot& c) { return !c.worker.sentence.empty(); });
     CHECK(s->worker.status == WorkerStatus::Stopped);
-    CHECK(s->worker.sentence.find("different versions (1, 7)") != std::string::npos);
+    CHECK(s->worker.sentence.find("different versions (" + std::to_string(protocol::kProtocolVersion) +
+                                  ", 7)") != std::string::npos);
     CHECK(!s->worker.tooManyDeaths);
 }
 

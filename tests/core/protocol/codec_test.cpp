@@ -40,7 +40,8 @@ std::vector<WorkerMessage> workerMessages() {
             BlobStart{11, 5, "preview", 64, 48, 3, 1, 9, 4, 27648, 0xFEDCBA9876543210u},
             BlobChunk{11, 65536, {0, 1, 2, 255}},
             Finished{5, someMap(), someMap()},
-            Failed{5, makeError(ErrorCode::OutOfMemory, "needed 3 GB, free 2"), someMap()}};
+            Failed{5, makeError(ErrorCode::OutOfMemory, "needed 3 GB, free 2"), someMap()},
+            Words{5, " und dann \xE2\x80\x94"}};
 }
 
 /// Feeds `bytes` in pieces of `piece` and collects all messages.

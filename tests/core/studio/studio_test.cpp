@@ -16,6 +16,7 @@
 #include "core/base/files.h"
 #include "core/job/settings_schema.h"
 #include "core/studio/studio.h"
+#include "tests/support/small_model.h"
 #include "tests/support/temp_folder.h"
 
 #if CANOPY_HAS_MEDIA
@@ -30,23 +31,6 @@ using test::TempFolder;
 namespace {
 
 constexpr int kFrames = 9;
-
-ModelRecord model() {
-    ModelRecord m;
-    m.id = "skyreels-df-test";
-    m.family = ModelFamily::SkyReelsDf;
-    m.dit.heads = 2;
-    m.dit.headDim = 64;
-    m.dit.layers = 2;
-    m.dit.ffnDim = 128;
-    m.vae.baseDim = 8;
-    m.defaults.label = "Scripted";
-    m.defaults.sizes = {{64, 64}};
-    m.defaults.steps = 4;
-    m.defaults.framesDefault = kFrames;
-    m.defaults.guidance = 1;
-    return m;
-}
 
 GenerationRequest request(std::uint64_t seed = 1) {
     GenerationRequest r;
@@ -68,7 +52,7 @@ struct Home {
         options.programVersion = "0.1.0-test";
         options.findModel = [](const GenerationRequest& r) -> Result<ModelRecord> {
             if (r.modelId == "skyreels-df-test")
-                return model();
+                return test::smallModel();
             return makeError(ErrorCode::NotFound,
                              "The model \"" + r.modelId + "\" is not there; add its folder.");
         };
