@@ -185,6 +185,8 @@ TokenPick HoliTomSelector::pick(const VideoTokens& video, double share, TokenRun
     addNote(run,
             "Of HoliTom the outer part runs, before the language model; its step inside the language model "
             "is left out.");
+    if (result.plan.effectiveShare >= 1 && share < 1)
+        addNote(run, "One copy of what stands still is less than the budget, so nothing more is dropped.");
     TokenPick pick;
     pick.cells = hostCells(result.cells);
     pick.features = result.features.to(video.features.scalar_type());

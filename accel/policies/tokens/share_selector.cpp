@@ -30,7 +30,9 @@ TokenSelection ShareSelector::select(const VideoTokens& video, const std::stop_t
             const int excess = done.keptCells + newlines - budget;
             const double least = 1.0 / cells;
             if (excess > 0 && share > least) {
-                share = std::max(share - excess / cells, least);
+                // As if newlines stayed: they become fewer, so the next pick fits or is closer.
+                const double fewer = std::max(1, done.keptCells - excess);
+                share = std::max(share * fewer / done.keptCells, least);
                 continue;
             }
             if (excess > 0)

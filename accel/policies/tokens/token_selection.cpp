@@ -80,7 +80,7 @@ TokenSelection keepCells(TokenRun run, const std::vector<std::int32_t>& cells, a
     std::fill(run.kept.begin(), run.kept.end(), std::uint8_t{0});
     for (const std::int32_t cell : cells)
         run.kept[static_cast<std::size_t>(cell)] = 1;
-    run.keptCells = static_cast<int>(cells.size());
+    run.keptCells = run.modelTokens = static_cast<int>(cells.size()); // newlines by layoutTokens()
     TokenSelection selection;
     selection.kept = toDevice({cells.begin(), cells.end()}, device);
     selection.run = std::move(run);
