@@ -428,6 +428,24 @@ TEST_CASE("a later key, however large its score, changes nothing before it") {
     });
 }
 
+TEST_CASE("causal scores that overflow a softmax without row maximum stay right") {
+    onEverySet([&](KernelSet set, at::ScalarType dtype) {
+        const Shape s{1, 1, 160, 160, 64};
+        INFO(describe(set, dtype, s));
+        ops::AttentionOptions options;
+        options.kernelSet = set;
+        options.causal = true;
+        options.scale = 1;
+        Inputs in = randomInputs(s, dtype);
+        in.q.mul_(16); // scores of several hundred, e^x far beyond float32
+        const at::Tensor mask = at::ones({1, 1, 160, 160}, at::kBool).tril();
+        const at::Tensor out = ops::attention(in.q, in.k, in.v, options).to(at::kFloat);
+        REQUIRE(at::isfinite(out).all().item<bool>());
+        const at::Tensor difference = out - expectedUnder(in, 1, mask).out;
+        CHECK(difference.abs().max().item<double>() < 0.05); // scores differ in their last bits
+    });
+}
+
 TEST_CASE("query heads share key heads as if those were repeated") {
     onEverySet([&](KernelSet set, at::ScalarType dtype) {
         INFO(describe(set, dtype, {2, 6, 150, 170, 32}));
