@@ -194,17 +194,20 @@ void AskWorkspace::onViewerContent() {
         return;
     const QString file = m_p.viewer->clipFile();
     m_p.tokens->setVideoFrames(file.isEmpty() ? 0 : m_p.viewer->playback().frames());
-    if (file != m_p.chat->form().video()) {
-        m_p.chat->setVideo(file);
-        m_wanted = 0;
-        m_other = 0;
-        m_shown = 0;
-        showRun(nullptr);
-        takeAsks();
-    }
+    setVideo(file);
     if (const double seconds = m_p.viewer->shownSeconds(); seconds >= 0)
         m_layer->setSeconds(seconds);
     showVideoNote();
+}
+
+void AskWorkspace::setVideo(const QString& file) {
+    if (file == m_p.chat->form().video())
+        return;
+    m_p.chat->setVideo(file);
+    m_wanted = 0;
+    m_shown = 0;
+    showRun(nullptr); // tokens of another video are never drawn on this one
+    takeAsks();
 }
 
 void AskWorkspace::attach(const QString& file) {
@@ -215,7 +218,7 @@ void AskWorkspace::attach(const QString& file) {
         m_p.viewer->setHeading(QFileInfo(file).fileName(), {});
         m_p.viewer->showClip(file, false);
     }
-    m_p.chat->setVideo(file);
+    setVideo(file);
     m_p.chat->form().focusQuestion();
 }
 
@@ -322,7 +325,6 @@ void AskWorkspace::showTokens(JobId id) {
         return m_link->readTokenRun(id);
     }
     m_wanted = 0;
-    m_other = 0;
     m_shown = id;
     m_p.chat->setShown(id);
     showRun(ask->run);
@@ -353,7 +355,6 @@ void AskWorkspace::showDifference(JobId a, JobId b) {
         return;
     showTokens(a);
     m_layer->setOther(other->run);
-    m_other = b;
 }
 
 void AskWorkspace::followKeep() {

@@ -55,6 +55,7 @@ private:
     void connectPanes();
     void onSnapshot(const SnapshotPtr& snapshot);
     void onViewerContent();
+    void setVideo(const QString& file);
     void takeAsks();
     void showRun(std::shared_ptr<const TokenRun> run);
     void send(const AskRequest& request);
@@ -78,7 +79,6 @@ private:
     bool m_active = false;
     JobId m_shown = 0;
     JobId m_wanted = 0; ///< asked last: shown as soon as its tokens are known
-    JobId m_other = 0;  ///< whose kept cells are marked against the shown run's
     std::optional<AskCheck> m_check;
     QTimer m_checkTimer;
     QWidget* m_looks = nullptr;

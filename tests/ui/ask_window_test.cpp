@@ -1,0 +1,199 @@
+#include <QLabel>
+#include <QPlainTextEdit>
+#include <QPushButton>
+#include <QSlider>
+
+#include "tests/ui/window_driver.h"
+#include "ui/panels/ask_panel.h"
+#include "ui/panels/question_group.h"
+#include "ui/panels/run_export.h"
+#include "ui/panels/tokens_panel.h"
+#include "ui/shell/ask_workspace.h"
+#include "ui/shell/token_table.h"
+#include "ui/tokens/frame_strip.h"
+#include "ui/tokens/token_layer.h"
+#include "ui/viewer/video_view.h"
+
+using namespace canopy;
+using canopy::test::WindowDriver;
+
+namespace {
+
+constexpr int kPatience = 60'000; ///< deadline against hangs only
+
+} // namespace
+
+/// The Ask workspace over the real worker program with a scripted engine.
+class AskWindowTest : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void init() { qputenv("CANOPY_FAKE_BLOCK_MS", "5"); }
+
+    void questionFromVideoToTokens() {
+        WindowDriver d("canopy-fake-worker");
+        open(d);
+        auto& window = d.window();
+        QCOMPARE(int(window.currentWorkspace()), int(ui::Workspace::Ask));
+        QVERIFY(!d.find<QWidget>("promptDock")->isVisible());
+        QVERIFY(window.askPanel().isVisible() && window.tokensPanel().isVisible());
+        ask(d, QStringLiteral("Is there a ball?"));
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 1), kPatience);
+        const auto& group = window.askPanel().groups().front();
+        QCOMPARE(group.question, std::string("Is there a ball?"));
+        QCOMPARE(group.asks.front().request.tokens.mode, TokenMode::All);
+        QCOMPARE(d.find<QLabel>("answerText")->text(),
+                 QString::fromStdString(group.asks.front().answer->text));
+
+        // Its tokens are on the picture, its frames in the strip.
+        auto& layer = window.tokenLayer();
+        QTRY_VERIFY_WITH_TIMEOUT(!layer.scene().isEmpty(), kPatience);
+        const int frames = layer.scene().run().frames;
+        QTRY_COMPARE_WITH_TIMEOUT(int(window.tokensPanel().strip().pictures().size()), frames, kPatience);
+
+        // Another share is another run of the same question.
+        window.askPanel().form().setKeep(0.25);
+        QTest::keyClick(d.find<QPlainTextEdit>("questionField"), Qt::Key_Return, Qt::ControlModifier);
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 2), kPatience);
+        QCOMPARE(window.askPanel().groups().size(), std::size_t(1));
+        QTRY_COMPARE_WITH_TIMEOUT(layer.scene().run().settings.keep, 0.25, kPatience);
+
+        // Overlay and picture go together, by the frame's own time.
+        auto& playback = d.viewer().playback();
+        for (int sample = frames - 1; sample >= 0; --sample) {
+            const auto frame = int(layer.scene().run().frameIndex[std::size_t(sample)]);
+            playback.seek(frame);
+            QTRY_COMPARE_WITH_TIMEOUT(layer.sample(), sample, kPatience);
+        }
+        // A time that an answer cites seeks.
+        Q_EMIT window.askPanel().seekRequested(layer.scene().run().frameSeconds[1]);
+        QCOMPARE(playback.frame(), int(layer.scene().run().frameIndex[1]));
+        QTRY_COMPARE_WITH_TIMEOUT(d.find<QLabel>("sampleNumber")->text(),
+                                  QStringLiteral("sample 2/%1").arg(frames), kPatience);
+        layer.setCursor(layer.scene().cellsPerSample());
+        QVERIFY(d.find<QLabel>("statusNote")->toolTip().contains(layer.cursorWords()));
+
+        // The same question and its tokens after a change of workspace.
+        window.setWorkspace(ui::Workspace::Create);
+        QVERIFY(d.find<QWidget>("promptDock")->isVisible());
+        QVERIFY(!window.askPanel().isVisible());
+        QVERIFY(!d.viewer().view().layer());
+        window.setWorkspace(ui::Workspace::Ask);
+        QCOMPARE(window.askPanel().groups().size(), std::size_t(1));
+        QVERIFY(d.viewer().view().layer());
+    }
+
+    void similarityOfACell() {
+        WindowDriver d("canopy-fake-worker");
+        open(d);
+        ask(d, QStringLiteral("Is there a ball?"));
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 1), kPatience);
+        auto& layer = d.window().tokenLayer();
+        QTRY_VERIFY_WITH_TIMEOUT(!layer.scene().isEmpty(), kPatience);
+        d.find<QAbstractButton>("probeButton")->click();
+        layer.setCursor(3);
+        QVERIFY(layer.key(Qt::Key_Return, Qt::NoModifier));
+        QTRY_VERIFY_WITH_TIMEOUT(layer.probe().has_value(), kPatience);
+        QCOMPARE(layer.probe()->cell, 3);
+        QVERIFY(layer.probe()->sentence.empty());
+        QCOMPARE(int(layer.probe()->cosine.size()), layer.scene().run().cells());
+        QVERIFY(layer.key(Qt::Key_Escape, Qt::NoModifier));
+        QVERIFY(!layer.hasProbe());
+        QVERIFY(!d.find<QAbstractButton>("probeButton")->isChecked());
+    }
+
+    void exportsHoldTheRun() {
+        WindowDriver d("canopy-fake-worker");
+        open(d);
+        d.window().askPanel().form().setKeep(0.25);
+        ask(d, QStringLiteral("Is there a ball?"));
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 1), kPatience);
+        auto& layer = d.window().tokenLayer();
+        QTRY_VERIFY_WITH_TIMEOUT(!layer.scene().isEmpty(), kPatience);
+        const auto& run = layer.scene().run();
+        const auto folder = d.folder();
+        QVERIFY(ui::exportRunJson(run, folder / "run.json").ok());
+        QVERIFY(ui::exportRunCsv(run, folder / "run.csv").ok());
+        QFile csv(QString::fromStdString((folder / "run.csv").string()));
+        QVERIFY(csv.open(QIODevice::ReadOnly));
+        QCOMPARE(csv.readAll().trimmed().count('\n'), qsizetype(run.cells())); // a head and a line a cell
+        const QImage picture = d.viewer().view().image();
+        QVERIFY(ui::exportOverlayPng(picture, layer.exportValue(), folder / "picture.png").ok());
+        const QImage written(QString::fromStdString((folder / "picture.png").string()));
+        QCOMPARE(written.size(), picture.size());
+        QVERIFY(written != picture.convertToFormat(written.format()));
+        std::atomic<bool> stop{false};
+        const auto video = std::filesystem::path(d.viewer().clipFile().toStdString());
+        auto made = ui::exportOverlayVideo(video, layer.exportValue(), folder / "overlay.mp4", stop);
+        QVERIFY2(made.ok(), made.ok() ? "" : made.error().message.c_str());
+        d.window().askWorkspace().attach(QString::fromStdString(made->string()));
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), QString::fromStdString(made->string()), kPatience);
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), 33, kPatience);
+        // The new video has no questions yet, and no tokens of another are drawn on it.
+        QTRY_VERIFY_WITH_TIMEOUT(layer.scene().isEmpty(), kPatience);
+        QVERIFY(d.window().askPanel().groups().empty());
+        stop = true;
+        auto stopped = ui::exportOverlayVideo(video, layer.exportValue(), folder / "stopped.mp4", stop);
+        QVERIFY(!stopped.ok());
+        QVERIFY(!std::filesystem::exists(folder / "stopped.mp4"));
+    }
+
+    void tableSaysWhatIsDrawn() {
+        WindowDriver d("canopy-fake-worker");
+        open(d);
+        ask(d, QStringLiteral("Is there a ball?"));
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 1), kPatience);
+        const auto& scene = d.window().tokenLayer().scene();
+        QTRY_VERIFY_WITH_TIMEOUT(!scene.isEmpty(), kPatience);
+        const ui::TokenTableModel frames(scene, ui::TokenTableModel::Rows::Frames);
+        QCOMPARE(frames.rowCount(), scene.run().frames);
+        int kept = 0;
+        for (int row = 0; row < frames.rowCount(); ++row)
+            kept += frames.index(row, 2).data().toInt();
+        QCOMPARE(kept, scene.keptCells());
+    }
+
+    void emptyQuestionAndMissingVideoAreSentences() {
+        WindowDriver d("canopy-fake-worker");
+        QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot() != nullptr, kPatience);
+        d.window().setWorkspace(ui::Workspace::Ask);
+        d.window().askWorkspace().ask();
+        QVERIFY(d.find<QLabel>("askProblems")->text().startsWith(QStringLiteral("No video is attached.")));
+        open(d);
+        d.window().askWorkspace().ask();
+        QVERIFY(
+            d.find<QLabel>("askProblems")->text().startsWith(QStringLiteral("There is no question yet.")));
+    }
+
+private:
+    static QString sample() {
+        return qEnvironmentVariable("CANOPY_SOURCE_DIR") +
+               QStringLiteral("/resources/samples/fish-under-the-sea.mp4");
+    }
+    static void open(WindowDriver& d) {
+        QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot() != nullptr, kPatience);
+        QTRY_VERIFY_WITH_TIMEOUT(d.window().askPanel().form().model() != nullptr, kPatience);
+        d.window().askAbout(sample());
+        QTRY_VERIFY_WITH_TIMEOUT(d.viewer().playback().frames() > 8, kPatience);
+        QTRY_VERIFY_WITH_TIMEOUT(d.viewer().shownSeconds() >= 0, kPatience);
+    }
+    static void ask(WindowDriver& d, const QString& question) {
+        auto* field = d.find<QPlainTextEdit>("questionField");
+        field->setFocus();
+        QTest::keyClicks(field, question);
+        QTRY_VERIFY_WITH_TIMEOUT(d.find<QPushButton>("askButton")->isEnabled(), kPatience);
+        QTest::keyClick(field, Qt::Key_Return, Qt::ControlModifier);
+    }
+    static bool answered(WindowDriver& d, std::size_t runs) {
+        const auto& groups = d.window().askPanel().groups();
+        if (groups.empty() || groups.back().asks.size() < runs)
+            return false;
+        for (const auto& ask : groups.back().asks)
+            if (!ask.answer)
+                return false;
+        return true;
+    }
+};
+
+QTEST_MAIN(AskWindowTest)
+#include "ask_window_test.moc"
