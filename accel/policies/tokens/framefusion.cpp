@@ -60,21 +60,24 @@ std::optional<PrefillReduction> FrameFusion::reduce(const PrefillPoint& point) {
     return reduction;
 }
 
-PrefillReduction FrameFusion::merge(const PrefillPoint& point) {
+std::optional<PrefillReduction> FrameFusion::merge(const PrefillPoint& point) {
     const Repeats found = repeats(point);
     const std::int64_t n = found.place.size(0);
     const double needed = neededShare(point.layers);
     auto isFolded = found.cosine >= m_settings.similarity; // [n]
-    const double share = static_cast<double>(isFolded.sum().item<std::int64_t>()) / static_cast<double>(n);
+    auto count = isFolded.sum().item<std::int64_t>();
+    const double share = static_cast<double>(count) / static_cast<double>(n);
     if (share < needed) {
         m_merged.push_back(share);
         m_mergingDone = share < m_settings.leastMerged;
     } else {
-        const auto count = static_cast<std::int64_t>(needed * static_cast<double>(n));
+        count = static_cast<std::int64_t>(needed * static_cast<double>(n));
         isFolded = at::full({n}, false, isFolded.options());
         isFolded.index_fill_(0, largest(found.cosine, count), true);
         m_mergingDone = m_pruningDone = true;
     }
+    if (count == 0)
+        return std::nullopt;
 
     // A run of folded patches and the one before it become their mean.
     const auto heads = isFolded.logical_not().nonzero().squeeze(1); // [m], places in the order by type

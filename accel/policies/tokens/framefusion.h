@@ -37,7 +37,7 @@ public:
     static Repeats repeats(const PrefillPoint& point);
 
 private:
-    PrefillReduction merge(const PrefillPoint& point);
+    std::optional<PrefillReduction> merge(const PrefillPoint& point);
     PrefillReduction prune(const PrefillPoint& point);
 
     FrameFusionSettings m_settings;

@@ -3,10 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/maximum.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
@@ -14,6 +11,7 @@
 
 #include <algorithm>
 
+#include "accel/policies/tokens/token_math.h"
 #include "accel/runtime/cancelled.h"
 
 // T frames of k candidates, M = T k nodes, N cells a frame, D feature width. For frame t the nodes lo..hi-1
@@ -30,7 +28,7 @@ constexpr std::int64_t kRowsAtOnce = 336; ///< rows of cosines per product
 at::Tensor unitFeatures(const at::Tensor& features, const at::Tensor& cells) {
     const auto index = cells.unsqueeze(-1).expand({-1, -1, features.size(2)});
     const auto chosen = features.gather(1, index).to(at::kFloat).flatten(0, 1); // [M, D]
-    return chosen / at::linalg_vector_norm(chosen, 2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
+    return unitRows(chosen);
 }
 
 /// Distances between cells of a frame, coordinates 0 to 1: float32 [N, N].
@@ -64,20 +62,16 @@ public:
         const std::int64_t lo = t * m_perFrame;
         if (lo % m_rows == 0)
             compute(lo, std::min(lo + m_rows, m_unit.size(0)));
-        return m_all.defined() ? m_all.narrow(0, lo, m_perFrame) : m_block.narrow(0, lo % m_rows, m_perFrame);
+        return m_block.narrow(0, lo % m_rows, m_perFrame);
     }
     const at::Tensor& all() const { return m_all; }
 
 private:
     void compute(std::int64_t lo, std::int64_t hi) {
         const auto rows = m_unit.narrow(0, lo, hi - lo);
-        const auto columns = m_unit.narrow(0, 0, hi).t();
-        if (m_all.defined()) {
-            auto out = m_all.narrow(0, lo, hi - lo).narrow(1, 0, hi);
-            at::mm_out(out, rows, columns);
-        } else {
-            m_block = at::mm(rows, columns);
-        }
+        m_block = rowProducts(rows, m_unit.narrow(0, 0, hi)); // [rows, hi]
+        if (m_all.defined())
+            m_all.narrow(0, lo, hi - lo).narrow(1, 0, hi).copy_(m_block);
     }
 
     at::Tensor m_unit;

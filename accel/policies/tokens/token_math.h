@@ -12,6 +12,9 @@ namespace canopy::accel {
 /// x / |x| along the last dimension; zero rows stay zero.
 at::Tensor unitRows(const at::Tensor& x);
 
+/// a b^T for rows [m, D] and [n, D]: float32 [m, n].
+at::Tensor rowProducts(const at::Tensor& a, const at::Tensor& b);
+
 /// Index of the largest entry along the last dimension, the lowest of equal ones: int64.
 at::Tensor firstArgmax(const at::Tensor& x);
 
