@@ -3,6 +3,7 @@
 #include <QPushButton>
 #include <QSlider>
 
+#include "tests/ui/made_run.h"
 #include "tests/ui/window_driver.h"
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/question_group.h"
@@ -10,6 +11,7 @@
 #include "ui/panels/tokens_panel.h"
 #include "ui/shell/ask_workspace.h"
 #include "ui/shell/token_table.h"
+#include "ui/theme/theme_manager.h"
 #include "ui/tokens/frame_strip.h"
 #include "ui/tokens/token_layer.h"
 #include "ui/viewer/video_view.h"
@@ -163,6 +165,54 @@ private Q_SLOTS:
         d.window().askWorkspace().ask();
         QVERIFY(
             d.find<QLabel>("askProblems")->text().startsWith(QStringLiteral("There is no question yet.")));
+    }
+
+    /// Not a check: the window as a picture, for the eye. Written where CANOPY_PICTURES says.
+    void picture() {
+        const QString folder = qEnvironmentVariable("CANOPY_PICTURES");
+        if (folder.isEmpty())
+            QSKIP("CANOPY_PICTURES names no folder, so no pictures are written.");
+        auto tokens = ui::loadThemeResources();
+        QVERIFY(tokens.ok());
+        ui::ThemeManager themes(*tokens);
+        const std::string video = sample().toStdString();
+        for (const auto& [name, choice, size, scale] :
+             {std::tuple{"dark", ui::ThemeChoice::Dark, QSize(1440, 900), 1.0},
+              std::tuple{"light", ui::ThemeChoice::Light, QSize(1440, 900), 1.0},
+              std::tuple{"small", ui::ThemeChoice::Dark, QSize(1280, 800), 1.0},
+              std::tuple{"contrast", ui::ThemeChoice::HighContrast, QSize(1440, 900), 1.0},
+              std::tuple{"double", ui::ThemeChoice::Dark, QSize(1440, 900), 2.0}}) {
+            themes.setChoice(choice);
+            themes.setScale(scale);
+            ui::StudioLink link{{}};
+            ui::MainWindow window(&themes, &link, {});
+            window.resize(size);
+            window.show();
+            auto made = ui::test::madeRun();
+            for (int f = 0; f < 8; ++f) {
+                made.frameIndex[std::size_t(f)] = f * 4;
+                made.frameSeconds[std::size_t(f)] = f * 4 / 16.0;
+            }
+            const auto run = std::make_shared<const TokenRun>(made);
+            const auto all = std::make_shared<const TokenRun>(ui::test::madeUnprunedRun(made));
+            StudioSnapshot snapshot;
+            auto two = ui::test::madeAsk(3, "How many fish are there?", "two", run, video);
+            auto three = ui::test::madeAsk(4, "How many fish are there?", "three", all, video);
+            two.request.options = three.request.options = {"one", "two", "three", "four"};
+            two.answer->letterProbabilities = {0.03, 0.52, 0.44, 0.01};
+            three.answer->letterProbabilities = {0.01, 0.07, 0.91, 0.01};
+            snapshot.asks = {ui::test::madeAsk(1, "Is there a ball?", "yes", all, video),
+                             ui::test::madeAsk(2, "Is there a ball?", "yes", run, video), three, two};
+            window.askAbout(sample());
+            QTRY_VERIFY_WITH_TIMEOUT(window.viewerPanel().shownSeconds() >= 0, kPatience);
+            Q_EMIT link.snapshotChanged(std::make_shared<const StudioSnapshot>(snapshot));
+            window.askPanel().groupOf(3)->compare(3, 4);
+            window.askWorkspace().showTokens(2);
+            window.viewerPanel().playback().seek(4);
+            window.tokenLayer().selectTree(window.tokenLayer().scene().trees()[5].tree);
+            QTest::qWait(300);
+            window.grab().save(folder + QStringLiteral("/ask-%1.png").arg(QLatin1String(name)));
+        }
     }
 
 private:

@@ -12,6 +12,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "ui/panels/flow_layout.h"
 #include "ui/panels/letter_bars.h"
 #include "ui/panels/pane_parts.h"
 #include "ui/panels/share_bar.h"
@@ -58,6 +59,7 @@ void AnswerCard::build() {
     m_text->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     m_markIcon = textLabel({}, "label");
     m_mark = textLabel({}, "label", QStringLiteral("agreementMark"));
+    m_mark->setWordWrap(true);
     top->addWidget(m_text, 1);
     top->addWidget(m_markIcon, 0, Qt::AlignTop);
     top->addWidget(m_mark, 0, Qt::AlignTop);
@@ -78,9 +80,10 @@ void AnswerCard::build() {
     auto* shown = new QHBoxLayout;
     m_frames = textLabel({}, "label", QStringLiteral("answerFrames"));
     m_settings = textLabel({}, "label", QStringLiteral("answerSettings"));
+    m_settings->setWordWrap(true);
+    m_settings->setAlignment(Qt::AlignRight);
     shown->addWidget(m_frames);
-    shown->addStretch(1);
-    shown->addWidget(m_settings);
+    shown->addWidget(m_settings, 1);
     layout->addLayout(shown);
     m_bar = new ShareBar;
     layout->addWidget(m_bar);
@@ -115,7 +118,8 @@ void AnswerCard::build() {
     m_notes->setWordWrap(true);
     layout->addWidget(m_notes);
 
-    auto* buttons = new QHBoxLayout;
+    auto* buttonBox = new QWidget;
+    auto* buttons = new FlowLayout(buttonBox);
     dresser::setMargins(buttons, 0, 4, 0, 0, 8);
     const auto add = [&](const char* objectName, auto run) {
         auto* button = new QPushButton;
@@ -155,14 +159,13 @@ void AnswerCard::build() {
     dresser::setIcon(m_cancel, QStringLiteral("stop"));
     m_retry = add("retryAsk", [this] { Q_EMIT retryRequested(m_id); });
     m_retry->setText(tr("Try again"));
-    m_remove = add("removeAsk", [this] { Q_EMIT removeRequested(m_id); });
-    m_remove->setText(tr("Remove"));
-    m_remove->setProperty("kind", "plain");
-    for (auto* button : {m_showTokens, m_cancel, m_retry, m_remove})
+    m_remove = iconButton(QStringLiteral("x-lg"), tr("Remove this run"), QStringLiteral("removeAsk"));
+    connect(m_remove, &QToolButton::clicked, this, [this] { Q_EMIT removeRequested(m_id); });
+    buttons->addWidget(m_remove);
+    for (auto* button : {m_showTokens, m_cancel, m_retry})
         button->setAccessibleName(button->text());
     m_showTokens->setAccessibleName(tr("Show the tokens of this answer on the picture"));
-    buttons->addStretch(1);
-    layout->addLayout(buttons);
+    layout->addWidget(buttonBox);
 }
 
 void AnswerCard::addFigure(int row, const QString& name, const char* objectName) {
@@ -171,7 +174,7 @@ void AnswerCard::addFigure(int row, const QString& name, const char* objectName)
     auto* unpruned = textLabel({}, "figure2", QLatin1String(objectName) + QStringLiteral("Unpruned"));
     for (auto* figure : {value, unpruned}) {
         figure->setAlignment(Qt::AlignRight);
-        dresser::setMinimumWidth(figure, 88);
+        dresser::setMinimumWidth(figure, 72);
     }
     m_grid->addWidget(label, row, 0);
     m_grid->addWidget(value, row, 1);

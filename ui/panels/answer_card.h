@@ -74,7 +74,7 @@ private:
     QPushButton* m_showTokens;
     QPushButton* m_cancel;
     QPushButton* m_retry;
-    QPushButton* m_remove;
+    QToolButton* m_remove;
 };
 
 } // namespace canopy::ui

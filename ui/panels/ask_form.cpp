@@ -147,7 +147,7 @@ QWidget* AskForm::buildKeep() {
     m_keepText = textLabel(percentText(1), "readout", QStringLiteral("keepValue"));
     m_readout = textLabel({}, "figure", QStringLiteral("keepReadout"));
     m_readout->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    m_readout->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    m_readout->setWordWrap(true); // two lines where the pane is narrow
     row->addWidget(name);
     row->addWidget(m_keepText);
     row->addWidget(m_readout, 1);

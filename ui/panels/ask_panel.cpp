@@ -10,6 +10,7 @@
 #include <QVBoxLayout>
 
 #include "ui/panels/pane_parts.h"
+#include "ui/panels/pane_scroll.h"
 #include "ui/panels/question_group.h"
 #include "ui/theme/fields.h"
 
@@ -84,7 +85,7 @@ AskPanel::AskPanel(QWidget* parent)
     layout->addWidget(m_scroll, 1);
     layout->addWidget(rule());
     m_form = new AskForm;
-    layout->addWidget(m_form);
+    layout->addWidget(new PaneScroll(m_form, "askFormScroll"));
     connect(m_form, &AskForm::changed, this, &AskPanel::showHeading);
     auto* bar = m_scroll->verticalScrollBar();
     connect(bar, &QScrollBar::rangeChanged, this, [this, bar](int, int max) {

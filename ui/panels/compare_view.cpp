@@ -84,10 +84,10 @@ CompareView::CompareView(QWidget* parent)
         iconButton(QStringLiteral("x-lg"), tr("Back to one answer"), QStringLiteral("compareClose"));
     connect(close, &QAbstractButton::clicked, this, &CompareView::closed);
     below->addWidget(m_warningIcon, 0, Qt::AlignTop);
-    below->addWidget(m_verdict, 1);
-    below->addWidget(m_difference);
-    below->addWidget(close);
+    below->addWidget(m_verdict, 1, Qt::AlignTop);
+    below->addWidget(close, 0, Qt::AlignTop);
     layout->addLayout(below);
+    layout->addWidget(m_difference, 0, Qt::AlignLeft);
 }
 
 void CompareView::fill(Side& side, const AskView& ask) {

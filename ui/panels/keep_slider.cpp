@@ -98,12 +98,16 @@ void KeepSlider::paintEvent(QPaintEvent*) {
     painter.setFont(m_theme.monoFont(TextStyle::Caption));
     painter.setPen(m_theme.colour(Role::Text2));
     const QFontMetricsF metrics(painter.font());
+    double taken = -1;
     for (const double mark : kMarks) {
         const QString text = percentText(mark);
         const double w = metrics.horizontalAdvance(text);
         painter.fillRect(QRectF(std::round(xOf(mark)), y + m_theme.px(11), 1, m_theme.px(4)),
                          m_theme.colour(Role::Outline));
         const double left = std::clamp(xOf(mark) - w / 2, 0.0, width() - w);
+        if (left < taken && mark < kMarks.back())
+            continue; // its tick stays
+        taken = left + w + m_theme.px(4);
         painter.drawText(QPointF(left, height() - m_theme.px(2)), text);
     }
 }

@@ -48,6 +48,10 @@ QSize LetterBars::sizeHint() const {
     return {m_theme.px(160), m_theme.px(kRowHeight) * int(m_rows.size())};
 }
 
+QSize LetterBars::minimumSizeHint() const {
+    return {m_theme.px(100), sizeHint().height()};
+}
+
 void LetterBars::paintEvent(QPaintEvent*) {
     if (!m_hasTheme)
         return;

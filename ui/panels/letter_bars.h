@@ -17,7 +17,7 @@ public:
     void setValues(const std::vector<std::string>& options, const std::vector<double>& probabilities);
     void setTheme(const Theme& theme) override;
     QSize sizeHint() const override;
-    QSize minimumSizeHint() const override { return sizeHint(); }
+    QSize minimumSizeHint() const override;
 
 protected:
     void paintEvent(QPaintEvent* event) override;

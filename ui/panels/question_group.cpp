@@ -1,12 +1,12 @@
 #include "ui/panels/question_group.h"
 
-#include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QVBoxLayout>
 
 #include "ui/panels/answer_card.h"
 #include "ui/panels/compare_view.h"
+#include "ui/panels/flow_layout.h"
 #include "ui/panels/pane_parts.h"
 #include "ui/panels/sanity_table.h"
 
@@ -26,7 +26,7 @@ QuestionGroup::QuestionGroup(QWidget* parent)
     m_options->setTextFormat(Qt::PlainText);
     m_runs = new QWidget;
     m_runs->setAccessibleName(tr("Runs of this question"));
-    m_runsLayout = new QHBoxLayout(m_runs);
+    m_runsLayout = new FlowLayout(m_runs);
     dresser::setMargins(m_runsLayout, 0, 0, 0, 0, 6);
     m_card = new AnswerCard;
     m_compare = new CompareView;
@@ -171,9 +171,7 @@ void QuestionGroup::showRuns() {
             item->widget()->deleteLater();
         delete item;
     }
-    // The newest six; older ones stay in the job list and in the exports.
-    const std::size_t first = m_group.asks.size() > 6 ? m_group.asks.size() - 6 : 0;
-    for (std::size_t i = first; i < m_group.asks.size(); ++i) {
+    for (std::size_t i = 0; i < m_group.asks.size(); ++i) {
         const auto& ask = m_group.asks[i];
         const QString share =
             ask.request.tokens.mode == TokenMode::All ? tr("100 %") : percentText(ask.request.tokens.keep);
@@ -197,7 +195,6 @@ void QuestionGroup::showRuns() {
         if (hadFocus && ask.id == m_chosen)
             button->setFocus();
     }
-    m_runsLayout->addStretch(1);
 }
 
 } // namespace canopy::ui

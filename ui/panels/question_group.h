@@ -5,13 +5,13 @@
 #include "ui/panels/ask_groups.h"
 #include "ui/theme/dresser.h"
 
-class QHBoxLayout;
 class QLabel;
 
 namespace canopy::ui {
 
 class AnswerCard;
 class CompareView;
+class FlowLayout;
 class SanityTable;
 
 /// One question with all its runs: the chosen answer in full or two side by side, the other runs as small
@@ -58,7 +58,7 @@ private:
     QLabel* m_question;
     QLabel* m_options;
     QWidget* m_runs;
-    QHBoxLayout* m_runsLayout;
+    FlowLayout* m_runsLayout;
     QString m_runsKey;
     AnswerCard* m_card;
     CompareView* m_compare;

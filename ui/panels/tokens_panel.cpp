@@ -29,7 +29,7 @@ TokensPanel::TokensPanel(TokenLayer* layer, QWidget* parent)
     grid->setRowStretch(1, 1);
     const auto gutter = [&](int row, std::initializer_list<QWidget*> widgets) {
         auto* box = new QWidget;
-        dresser::setFixedWidth(box, 80);
+        dresser::setFixedWidth(box, 92);
         auto* column = new QVBoxLayout(box);
         dresser::setMargins(column, 0, 0, 0, 0, 2);
         for (auto* widget : widgets)

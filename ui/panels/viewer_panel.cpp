@@ -423,12 +423,19 @@ void ViewerPanel::showZoom() {
 }
 
 void ViewerPanel::setCompact(bool compact) {
-    for (QWidget* widget : std::initializer_list<QWidget*>{m_total, m_frameLabel, m_words, m_format, m_rate,
-                                                           m_ready, m_loop, m_transportButtons.front()})
+    m_compact = compact;
+    for (QWidget* widget :
+         std::initializer_list<QWidget*>{m_total, m_frameLabel, m_words, m_format, m_rate, m_ready})
         widget->setVisible(!compact);
+    setBrief(m_brief);
+}
+
+void ViewerPanel::setBrief(bool brief) {
+    m_brief = brief;
     for (auto* button : m_transportButtons)
-        if (button->objectName() == QLatin1String("transportEnd"))
-            button->setVisible(!compact);
+        if (button == m_loop || button->objectName() == QLatin1String("transportStart") ||
+            button->objectName() == QLatin1String("transportEnd"))
+            button->setVisible(!m_compact && !m_brief);
 }
 
 void ViewerPanel::setTheme(const Theme& theme) {

@@ -57,6 +57,8 @@ public:
 
     /// Little room: what keys and other panes give as well is left out.
     void setCompact(bool compact);
+    /// Without the buttons for first frame, last frame and loop; keys and the Clip menu have them.
+    void setBrief(bool brief);
 
     Playback& playback() { return *m_playback; }
     VideoView& view() { return *m_view; }
@@ -105,6 +107,8 @@ private:
     bool m_playWhenOpen = false;
     bool m_slowKeyHeld = false; ///< K
     bool m_slow = false;
+    bool m_compact = false;
+    bool m_brief = false;
     JobId m_running = 0;
     JobId m_stopping = 0; ///< cancel was pressed; stays until this job ended
     QString m_clipError;

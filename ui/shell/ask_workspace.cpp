@@ -10,7 +10,6 @@
 #include <QLabel>
 #include <QLocale>
 #include <QPushButton>
-#include <QToolButton>
 
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/pane_parts.h"
@@ -74,16 +73,13 @@ void AskWorkspace::buildViewerControls() {
         row->addWidget(button);
         m_look[i] = button;
     }
-    m_probe = new QToolButton;
+    m_probe = new QPushButton(tr("Similarity"));
     m_probe->setObjectName(QStringLiteral("probeButton"));
-    m_probe->setText(tr("Similarity"));
     m_probe->setAccessibleName(tr("Similarity of a cell with all others"));
     m_probe->setToolTip(
         tr("Then choose a cell: how similar every cell is to it, the window in which a forest "
            "looks for a match, and a contour at its threshold"));
     m_probe->setCheckable(true);
-    m_probe->setToolButtonStyle(Qt::ToolButtonTextOnly);
-    dresser::setMinimumWidth(m_probe, 76);
     m_sample = textLabel({}, "figure2", QStringLiteral("sampleNumber"));
     dresser::setReservedText(m_sample, tr("sample %1/%2").arg(88).arg(88));
     m_legend = new TokenLegend;
@@ -94,8 +90,8 @@ void AskWorkspace::buildViewerControls() {
     for (QWidget* widget :
          {m_looks, static_cast<QWidget*>(m_probe), static_cast<QWidget*>(m_sample), m_legend})
         widget->hide();
-    connect(m_probe, &QToolButton::toggled, m_layer, &TokenLayer::setProbing);
-    connect(m_layer, &TokenLayer::probingChanged, m_probe, &QToolButton::setChecked);
+    connect(m_probe, &QPushButton::toggled, this, &AskWorkspace::setProbing);
+    connect(m_layer, &TokenLayer::probingChanged, m_probe, &QPushButton::setChecked);
 }
 
 void AskWorkspace::connectPanes() {
@@ -179,6 +175,7 @@ void AskWorkspace::setActive(bool active) {
     for (QWidget* widget :
          {m_looks, static_cast<QWidget*>(m_probe), static_cast<QWidget*>(m_sample), m_legend})
         widget->setVisible(active);
+    m_p.viewer->setBrief(active); // room for the legend
     m_p.viewer->view().setLayer(active ? m_layer : nullptr);
     if (active) {
         onViewerContent();
@@ -430,6 +427,12 @@ void AskWorkspace::setLook(TokenLook look) {
 void AskWorkspace::showLook() {
     for (int i = 0; i < 3; ++i)
         m_look[i]->setChecked(int(m_layer->look()) == i);
+}
+
+void AskWorkspace::setProbing(bool on) {
+    if (on && m_layer->look() == TokenLook::Picture)
+        m_layer->setLook(TokenLook::Tokens);
+    m_layer->setProbing(on);
 }
 
 void AskWorkspace::showTable() {

@@ -12,7 +12,6 @@
 
 class QLabel;
 class QPushButton;
-class QToolButton;
 class QWidget;
 
 namespace canopy::ui {
@@ -48,6 +47,7 @@ public:
     void showTokens(JobId id); ///< on picture, strip and forest
     JobId shown() const { return m_shown; }
     void setLook(TokenLook look);
+    void setProbing(bool on);
     void showTable();
 
 private:
@@ -83,7 +83,7 @@ private:
     QTimer m_checkTimer;
     QWidget* m_looks = nullptr;
     QPushButton* m_look[3] = {};
-    QToolButton* m_probe = nullptr;
+    QPushButton* m_probe = nullptr;
     QLabel* m_sample = nullptr;
     QWidget* m_legend = nullptr;
 };

@@ -18,6 +18,7 @@
 #include "ui/shell/dialogs.h"
 #include "ui/shell/main_window.h"
 #include "ui/shell/window_layout.h"
+#include "ui/tokens/token_layer.h"
 #include "ui/viewer/video_view.h"
 
 namespace canopy::ui {
@@ -204,6 +205,10 @@ void MainWindow::buildAsk() {
     look(tr("Picture alone\tT"), "askPicture", TokenLook::Picture);
     look(tr("Show tokens\tT"), "askTokens", TokenLook::Tokens);
     look(tr("Show links\tShift+T"), "askLinks", TokenLook::Links);
+    addAction(ask, tr("Similarity of a cell"), "askSimilarity", {}, [this] {
+        setWorkspace(Workspace::Ask);
+        m_ask->setProbing(!m_layer->isProbing());
+    });
     addAction(ask, tr("The run as a table…"), "askTable", {}, [this] { m_ask->showTable(); });
     auto* exports = ask->addMenu(tr("Export"));
     exports->addActions(m_chat->exportMenu()->actions());

@@ -22,6 +22,7 @@
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/library_panel.h"
 #include "ui/panels/pane_parts.h"
+#include "ui/panels/pane_scroll.h"
 #include "ui/panels/queue_panel.h"
 #include "ui/panels/request_panel.h"
 #include "ui/panels/status_strip.h"
@@ -156,7 +157,8 @@ void MainWindow::buildPanes() {
     centreLayout->setSpacing(0);
     centreLayout->addWidget(m_notes);
     centreLayout->addWidget(m_viewer, 1);
-    centreLayout->addWidget(m_tokens);
+    auto* tokensScroll = new PaneScroll(m_tokens, "tokensScroll");
+    centreLayout->addWidget(tokensScroll);
     setCentralWidget(centre);
 
     auto* right = new QWidget;
@@ -168,7 +170,7 @@ void MainWindow::buildPanes() {
     rightLayout->setSpacing(0);
     rightLayout->addWidget(m_queue);
     rightLayout->addWidget(m_library, 1);
-    m_layout = new WindowLayout(this, {m_request, right, m_chat, m_tokens}, this);
+    m_layout = new WindowLayout(this, {m_request, right, m_chat, tokensScroll}, this);
     connect(m_layout, &WindowLayout::narrowChanged, this, [this](bool narrow) {
         m_viewer->setCompact(narrow);
         m_status->setCompact(narrow);

@@ -192,7 +192,7 @@ void PrimaryButton::paintEvent(QPaintEvent*) {
     const int gap = m_theme.px(8);
     const int textWidth = QFontMetrics(strong).horizontalAdvance(m_text);
     const int keysWidth = QFontMetrics(small).horizontalAdvance(m_keys);
-    const bool showKeys = textWidth + gap + keysWidth < width() - 2 * gap;
+    const bool showKeys = !m_keys.isEmpty() && textWidth + gap + keysWidth < width() - 2 * gap;
     int x = (width() - textWidth - (showKeys ? gap + keysWidth : 0)) / 2;
     painter.setPen(m_theme.colour(isEnabled() ? Role::OnAccent : Role::Text3));
     painter.setFont(strong);

@@ -8,16 +8,19 @@ namespace canopy::ui {
 void paintShareBar(QPainter& painter, const QRectF& bar, double kept, double candidates, const Theme& theme) {
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing, false);
-    painter.fillRect(bar, theme.colour(Role::Line));
-    painter.fillRect(QRectF(bar.left(), bar.top(), bar.width() * candidates, bar.height()),
-                     theme.colour(Role::Outline));
-    painter.fillRect(QRectF(bar.left(), bar.top(), bar.width() * kept, bar.height()),
-                     theme.colour(Role::Text));
-    if (theme.isHighContrast()) {
+    const QRectF candidateBar(bar.left(), bar.top(), bar.width() * candidates, bar.height());
+    const QRectF keptBar(bar.left(), bar.top(), bar.width() * kept, bar.height());
+    if (theme.isHighContrast()) { // two colours only: outlined, hatched, full
+        painter.fillRect(bar, theme.colour(Role::Panel));
+        painter.fillRect(candidateBar, QBrush(theme.colour(Role::Text), Qt::BDiagPattern));
         painter.setBrush(Qt::NoBrush);
         painter.setPen(QPen(theme.colour(Role::Line), 1));
-        painter.drawRect(bar);
+        painter.drawRect(bar.adjusted(0, 0, -1, -1));
+    } else {
+        painter.fillRect(bar, theme.colour(Role::Line));
+        painter.fillRect(candidateBar, theme.colour(Role::Outline));
     }
+    painter.fillRect(keptBar, theme.colour(Role::Text));
     painter.restore();
 }
 

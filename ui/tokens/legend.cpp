@@ -79,9 +79,9 @@ void TokenLegend::drawMark(QPainter& painter, int item, const QRectF& box) const
         return;
     }
     case 3:
-        return painter.fillRect(box, m_theme.colour(Role::Line));
+        return painter.fillRect(box, m_theme.colour(Role::Hover));
     default:
-        painter.fillRect(box, m_theme.colour(Role::Line));
+        painter.fillRect(box, m_theme.colour(Role::Hover));
         painter.save();
         painter.setClipRect(box);
         painter.setPen(QPen(m_theme.colour(Role::Text3), u));

@@ -146,7 +146,9 @@ void paintTokens(QPainter& painter, const QRectF& picture, const TokenScene& sce
     const TokenRun& run = scene.run();
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing, !what.small);
-    Pen pen{theme, painter, theme.scale()};
+    // Borders become thinner with the cells, so that these stay in sight.
+    const double side = std::min(picture.width() / run.columns, picture.height() / run.rows);
+    Pen pen{theme, painter, std::min(theme.scale(), std::max(0.5, side / 14))};
     const int first = what.sample * scene.cellsPerSample();
     if (what.cosine) {
         paintProbe(painter, picture, scene, what, theme);
