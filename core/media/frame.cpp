@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/media/av_ptr.h"
+#include "core/media/pil_resize.h"
 
 namespace canopy::media {
 namespace {
@@ -19,7 +20,17 @@ Frame scaled(const Frame& frame, int left, int top, int cropWidth, int cropHeigh
     const ScalerPtr scaler(sws_getContext(
         cropWidth, cropHeight, AV_PIX_FMT_RGB24, width, height, AV_PIX_FMT_RGB24,
         (smaller ? SWS_AREA : SWS_BICUBIC) | SWS_ACCURATE_RND | SWS_BITEXACT, nullptr, nullptr, nullptr));
-    assert(scaler);
+    if (!scaler) {
+        // swscale refuses extreme proportions, which a damaged stream can bring along.
+        std::vector<std::uint8_t> part;
+        part.reserve(static_cast<std::size_t>(cropWidth) * static_cast<std::size_t>(cropHeight) * 3);
+        for (int y = top; y < top + cropHeight; ++y) {
+            const auto row = frame.rgb.begin() + (static_cast<std::ptrdiff_t>(y) * frame.width + left) * 3;
+            part.insert(part.end(), row, row + static_cast<std::ptrdiff_t>(cropWidth) * 3);
+        }
+        out.rgb = pilBicubic(part, cropWidth, cropHeight, width, height);
+        return out;
+    }
     const std::uint8_t* from[4] = {
         frame.rgb.data() + (static_cast<std::size_t>(top) * static_cast<std::size_t>(frame.width) +
                             static_cast<std::size_t>(left)) *

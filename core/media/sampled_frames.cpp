@@ -27,6 +27,7 @@ ReaderLimits limitsFor(std::stop_token stop) {
     // Long films take a while; the person can cancel.
     limits.openSeconds = 300;
     limits.frameSeconds = 120;
+    limits.decodeThreads = 1; // the same frames every time, also of a damaged file
     limits.stop = std::move(stop);
     return limits;
 }
@@ -121,7 +122,7 @@ private:
         int beforeIndex = -1;
         const auto take = [&](int upTo) {
             while (m_used.size() < m_wanted.size() && m_wanted[m_used.size()] < upTo) {
-                if (!m_used.empty() && m_used.back() == beforeIndex)
+                if (!m_used.empty() && m_used.back() >= beforeIndex)
                     repeat();
                 else
                     add(beforeIndex, *before);

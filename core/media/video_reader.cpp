@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <vector>
 
@@ -29,6 +30,15 @@ int quarterTurns(const AVStream* stream) {
     if (!std::isfinite(counterClockwise))
         return 0;
     return (static_cast<int>(std::lround(-counterClockwise / 90)) % 4 + 4) % 4;
+}
+
+/// Whether a time lies within 126 years of zero: differences of such times fit 64 bits, in nanoseconds and in
+/// any time base.
+bool isPlausible(std::int64_t time, AVRational base) {
+    constexpr double kMostSeconds = 4e9;
+    constexpr double kMostTicks = 1e18;
+    const double ticks = std::abs(static_cast<double>(time));
+    return ticks <= kMostTicks && ticks * av_q2d(base) <= kMostSeconds;
 }
 
 /// The same as EXIF orientations.
@@ -59,8 +69,9 @@ struct VideoReader::Impl {
     /// Counts what can be shown, from the packets.
     Result<void> scan();
     Result<void> seekTo(int index);
-    /// One decoded picture in `decoded`; false at the end.
-    Result<bool> decodeOne();
+    /// One decoded picture in `decoded`; false at the end. Pictures that no other one is made from are
+    /// skipped before the time `from`.
+    Result<bool> decodeOne(std::int64_t from = INT64_MIN);
     std::int64_t decodedPts() const {
         return decoded->best_effort_timestamp != AV_NOPTS_VALUE ? decoded->best_effort_timestamp
                                                                 : decoded->pts;
@@ -90,13 +101,12 @@ Result<void> VideoReader::Impl::scan() {
         const bool shown = ours && (packet->flags & AV_PKT_FLAG_DISCARD) == 0;
         const std::int64_t time = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
         const bool corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0 || packet->size == 0;
-        if (ours && corrupt)
+        const bool timed = time != AV_NOPTS_VALUE && isPlausible(time, s->time_base);
+        if (ours && (corrupt || !timed))
             ++unreadable;
-        if (ours && !corrupt && time == AV_NOPTS_VALUE)
-            ++unreadable;
-        if (shown && !corrupt && time != AV_NOPTS_VALUE) {
+        if (shown && !corrupt && timed) {
             pts.push_back(time);
-            lastDuration = packet->duration;
+            lastDuration = isPlausible(packet->duration, s->time_base) ? packet->duration : 0;
             if (packet->flags & AV_PKT_FLAG_KEY)
                 keys.push_back({time, packet->dts != AV_NOPTS_VALUE ? packet->dts : time});
         }
@@ -162,7 +172,7 @@ Result<void> VideoReader::Impl::seekTo(int index) {
     return {};
 }
 
-Result<bool> VideoReader::Impl::decodeOne() {
+Result<bool> VideoReader::Impl::decodeOne(std::int64_t from) {
     for (;;) {
         const int code = avcodec_receive_frame(decoder.get(), decoded.get());
         if (code == 0)
@@ -180,6 +190,10 @@ Result<bool> VideoReader::Impl::decodeOne() {
             continue;
         }
         // A packet that the decoder refuses costs its frame only; the missing frame is told by its caller.
+        // Threads would take the setting over at times of their own.
+        decoder->skip_frame = limits.decodeThreads == 1 && packet->pts != AV_NOPTS_VALUE && packet->pts < from
+                                  ? AVDISCARD_NONREF
+                                  : AVDISCARD_DEFAULT;
         if (packet->stream_index == stream)
             avcodec_send_packet(decoder.get(), packet.get());
         av_packet_unref(packet.get());
@@ -220,8 +234,8 @@ Result<std::unique_ptr<VideoReader>> VideoReader::open(const std::filesystem::pa
     if (!stream)
         return stream.error();
     impl->stream = *stream;
-    auto decoder =
-        impl->input->openDecoder(*stream, static_cast<std::int64_t>(limits.maxWidth) * limits.maxHeight, 2);
+    auto decoder = impl->input->openDecoder(
+        *stream, static_cast<std::int64_t>(limits.maxWidth) * limits.maxHeight, limits.decodeThreads);
     if (!decoder)
         return decoder.error();
     impl->decoder = std::move(*decoder);
@@ -317,7 +331,7 @@ Result<Frame> VideoReader::frame(int index) {
             if (auto sought = d.seekTo(attempt == 1 ? index : 0); !sought)
                 return sought.error();
         for (;;) {
-            auto more = d.decodeOne();
+            auto more = d.decodeOne(wanted);
             if (!more)
                 return more.error();
             if (!*more || d.decodedPts() > wanted)

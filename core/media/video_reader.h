@@ -19,6 +19,7 @@ struct ReaderLimits {
     int maxFrames = 200'000;
     double openSeconds = 30;  ///< deadline for open, including the scan of all packets
     double frameSeconds = 30; ///< deadline for one frame
+    int decodeThreads = 2;    ///< with more than one, damaged pictures differ from one reading to the next
     std::stop_token stop;     ///< once asked, whatever is under way ends with ErrorCode::Cancelled
 };
 

@@ -571,6 +571,11 @@ TEST_CASE("pictures are scaled to fill and to fit") {
     CHECK(fitted.width == 8);
     CHECK(fitted.height == 2);
     CHECK(resizedToFit(wide, 100) == wide);
+    for (const auto& [width, height] : {std::pair{1, 8000}, {8000, 1}, {2, 4000}, {8192, 3}}) {
+        CAPTURE(width);
+        const Frame odd = resizedToFill(wide, width, height); // proportions that swscale refuses
+        CHECK(odd.rgb.size() == static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+    }
 }
 
 TEST_CASE("two files are compared by FFmpeg's filters") {
