@@ -77,8 +77,12 @@ std::string percent(double share) {
 }
 
 void printAnswer(const Answer& answer, const TokenRun& run) {
-    std::printf("%s\n", printable(answer.text).c_str());
     const auto& options = answer.request.options;
+    // A letter alone says little: the option that it names stands behind it.
+    const std::size_t chosen =
+        answer.text.size() == 1 ? static_cast<std::size_t>(answer.text[0] - 'A') : options.size();
+    std::printf("%s%s\n", printable(answer.text).c_str(),
+                chosen < options.size() ? (". " + printable(options[chosen])).c_str() : "");
     for (std::size_t i = 0; i < answer.letterProbabilities.size() && i < options.size(); ++i) {
         std::printf("  %c. %-24s %s\n", static_cast<char>('A' + i), printable(options[i]).c_str(),
                     percent(answer.letterProbabilities[i]).c_str());
