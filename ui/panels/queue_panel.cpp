@@ -335,8 +335,10 @@ void QueuePanel::showMenu(const QPoint& at) {
         menu.addAction(tr("Cancel"), this, [this, id] { Q_EMIT cancelRequested(id); });
     if (row->canRetry)
         menu.addAction(tr("Retry"), this, [this, id] { Q_EMIT retryRequested(id); });
-    menu.addAction(tr("Make it again"), this, [this, id] { Q_EMIT duplicateRequested(id); });
-    menu.addAction(tr("Reload settings"), this, [this, id] { Q_EMIT reloadRequested(id); });
+    menu.addAction(row->record.question() ? tr("Ask it again") : tr("Make it again"), this,
+                   [this, id] { Q_EMIT duplicateRequested(id); });
+    if (row->record.clip())
+        menu.addAction(tr("Reload settings"), this, [this, id] { Q_EMIT reloadRequested(id); });
     const JobRow* above = m_model->job(index.row() - 1);
     if (row->record.state == JobState::Queued && above && above->record.state == JobState::Queued) {
         const JobId before = above->record.id;

@@ -111,6 +111,7 @@ StatusStrip::StatusStrip(QWidget* parent)
 
 void StatusStrip::setSnapshot(const StudioSnapshot& snapshot) {
     const auto& worker = snapshot.worker;
+    const JobRow* running = snapshot.running ? snapshot.find(snapshot.running) : nullptr;
     Role role = Role::Text3;
     QString words = QString::fromStdString(worker.words);
     switch (worker.state) {
@@ -119,7 +120,7 @@ void StatusStrip::setSnapshot(const StudioSnapshot& snapshot) {
         break;
     case WorkerState::Busy:
         role = Role::Accent;
-        words = tr("Generating");
+        words = running && running->record.question() ? tr("Answering") : tr("Generating");
         break;
     case WorkerState::NotResponding:
     case WorkerState::Restarting:
@@ -141,7 +142,6 @@ void StatusStrip::setSnapshot(const StudioSnapshot& snapshot) {
         worker.deviceNote.empty() ? words : words + u'\n' + QString::fromStdString(worker.deviceNote));
     m_restart->setVisible(worker.state == WorkerState::NotResponding || worker.state == WorkerState::Stopped);
 
-    const JobRow* running = snapshot.running ? snapshot.find(snapshot.running) : nullptr;
     const bool onGpu = worker.deviceBytes > 0;
     const double used = double(onGpu ? worker.deviceBytes : worker.residentBytes) / 1e9;
     const double planned = running && running->progress ? double(running->progress->plannedBytes) / 1e9 : 0;
@@ -159,7 +159,9 @@ void StatusStrip::setSnapshot(const StudioSnapshot& snapshot) {
                                      : tr("Measured in the worker"));
     m_level->setShare(planned > 0 ? used / planned : 0);
     QString step, remaining;
-    if (running && running->progress) {
+    if (running && running->record.question())
+        step = QString::fromStdString(running->words);
+    else if (running && running->progress) {
         const auto& p = *running->progress;
         if (p.stage == protocol::Stage::Denoise && p.units > 0) {
             step = tr("Step %1/%2").arg(std::min(p.unit + 1, p.units)).arg(p.units);

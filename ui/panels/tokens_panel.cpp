@@ -130,6 +130,20 @@ void TokensPanel::showWords() {
                   "only those left over stay."));
     m_depth->setEnabled(forest);
     m_histogramButton->setEnabled(forest);
+    // The views in words, for readers of the screen.
+    const QString facts = has ? tr("%1 of %2 cells of %3 frames kept")
+                                    .arg(scene.keptCells())
+                                    .arg(scene.run().cells())
+                                    .arg(scene.run().frames)
+                              : tr("nothing yet");
+    QStringList perFrame;
+    for (int sample = 0; has && sample < scene.run().frames; ++sample)
+        perFrame << QString::number(scene.keptIn(sample));
+    m_strip->setAccessibleDescription(facts);
+    m_kept->setAccessibleDescription(perFrame.join(QStringLiteral(", ")));
+    m_forest->setAccessibleDescription(
+        forest ? tr("%1 trees, %2 shown").arg(scene.trees().size()).arg(m_forest->shownTrees())
+               : tr("no forest"));
     m_of->setText(has ? tr("of %1").arg(scene.cellsPerSample()) : QString());
 }
 

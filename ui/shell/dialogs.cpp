@@ -139,7 +139,9 @@ ShortcutsDialog::ShortcutsDialog(QWidget* parent)
     };
     const std::vector<std::pair<QString, std::vector<Key>>> groups = {
         {tr("Everywhere"),
-         {{tr("Ctrl+Enter"), tr("Generate")},
+         {{tr("Ctrl+1, Ctrl+4"), tr("Create, Ask; also with Alt")},
+          {tr("Ctrl+Enter"), tr("Generate; in Ask: ask")},
+          {tr("Ctrl+N"), tr("New question")},
           {tr("Ctrl+Shift+Enter"), tr("Generate before all waiting jobs")},
           {tr("Ctrl+Alt+Enter"), tr("Cancel the clip being made")},
           {tr("Ctrl+Alt+P"), tr("Pause or resume the queue")},
@@ -156,7 +158,14 @@ ShortcutsDialog::ShortcutsDialog(QWidget* parent)
           {tr("Left, Right"), tr("One frame")},
           {tr("Shift+Left, Shift+Right"), tr("One second")},
           {tr("Home, End"), tr("First and last frame")},
-          {tr("Ctrl+wheel"), tr("Zoom")}}}};
+          {tr("Ctrl+wheel"), tr("Zoom")}}},
+        {tr("While picture, strip, forest or kept counts have focus in Ask"),
+         {{tr("T, Shift+T"), tr("Tokens, links between frames")},
+          {tr("Ctrl+arrows"), tr("Move over the cells of the frame")},
+          {tr("Enter"), tr("Light the tree of the cell, or its similarity")},
+          {tr("Escape"), tr("Let go")},
+          {tr("Left, Right"), tr("Below the picture: one sampled frame")},
+          {tr("Up, Down"), tr("In the forest: one tree")}}}};
     auto* grid = new QGridLayout;
     dresser::setMargins(grid, 0, 0, 0, 0, 6);
     grid->setColumnStretch(1, 1);

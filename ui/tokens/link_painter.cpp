@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <vector>
 
 #include <QPainter>
 
@@ -102,10 +103,16 @@ void paintLinks(QPainter& painter, const QRectF& picture, const TokenScene& scen
     }
     painter.setFont(font);
     const QFontMetricsF metrics(font);
+    std::vector<QRectF> placed;
     for (const auto& [place, text] : plates) {
         const QPointF centre = cellRect(run, picture, place.first, place.second).center();
         const double w = metrics.horizontalAdvance(text) + 8 * u, h = metrics.height();
-        const QRectF plate(centre.x() - w / 2, centre.y() + 8 * u, w, h);
+        QRectF plate(centre.x() - w / 2, centre.y() + 8 * u, w, h);
+        // Where plates would cover each other the later one goes below.
+        while (
+            std::any_of(placed.begin(), placed.end(), [&](const QRectF& p) { return p.intersects(plate); }))
+            plate.translate(0, h);
+        placed.push_back(plate);
         painter.fillRect(plate, maps.plate);
         painter.setPen(maps.plateText);
         painter.drawText(plate, Qt::AlignCenter, text);
