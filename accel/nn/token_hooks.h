@@ -59,7 +59,7 @@ struct PrefillPoint {
     enum class Where : std::uint8_t { BeforeAttention, AfterAttention };
     int layer = 0;
     Where where = Where::BeforeAttention;
-    at::Tensor hidden;    ///< [n, C], residual stream
+    at::Tensor hidden;    ///< [n, C], residual stream; goes on changing after the call
     at::Tensor positions; ///< int64 [n], RoPE positions
     /// For each token of the sequence: flat index of its patch in the unpruned video layout (frame * patches
     /// + patch, newline columns counted as patches where the host has a newline in each row), or -1 for text
@@ -74,8 +74,9 @@ struct PrefillPoint {
     std::function<at::Tensor()> lastRowAttention;
 };
 struct PrefillReduction {
-    at::Tensor keep;   ///< int64 [m], ascending indices into the sequence
-    at::Tensor hidden; ///< [m, C]: the kept states, merged where the method merges
+    at::Tensor keep; ///< int64 [m], ascending indices into the sequence
+    /// [m, C]: the kept states, merged where the method merges. Handed over: it is changed in place.
+    at::Tensor hidden;
 };
 
 /// Shortens the sequence inside the language model (FastV, FrameFusion). KV caches of layers that ran before

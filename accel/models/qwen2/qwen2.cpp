@@ -8,8 +8,10 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "accel/ops/attention.h"
 #include "accel/ops/norm_rope.h"
@@ -21,6 +23,7 @@ namespace canopy::accel {
 namespace {
 
 const std::string kRoot = "language_model.model.";
+constexpr std::int64_t kMlpTokens = 1024; ///< that pass the feed-forward together on the CPU
 
 /// x / rms(x) * gain. x [n, C].
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& gain, double eps) {
@@ -46,31 +49,44 @@ at::Tensor attendFromLast(const at::Tensor& q, const KvCache::Layer& layer) {
     return at::bmm(weights.to(values.scalar_type()), values).view({1, -1}); // [kvHeads, H / kvHeads, D]
 }
 
-/// Softmax over all keys of the last token's scores, mean over heads: float32 [n]. q [H, D], keys [n,
-/// kvHeads, D], both after the rotary embedding.
+/// Softmax over all keys of the last token's scores, mean over heads: float32 [n]. q [H, D], keys [kvHeads,
+/// n, D], both after the rotary embedding.
 at::Tensor attentionOfLast(const at::Tensor& q, const at::Tensor& keys) {
-    const std::int64_t shared = q.size(0) / keys.size(1);
+    const std::int64_t shared = q.size(0) / keys.size(0);
     const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(1)));
-    const auto grouped = q.to(at::kFloat).view({keys.size(1), shared, q.size(1)}) * scale;
-    const auto scores = at::bmm(grouped, keys.to(at::kFloat).permute({1, 2, 0})); // [kvHeads, shared, n]
+    const auto grouped = q.to(at::kFloat).view({keys.size(0), shared, q.size(1)}) * scale;
+    const auto scores = at::bmm(grouped, keys.to(at::kFloat).transpose(1, 2)); // [kvHeads, shared, n]
     return at::softmax(scores, -1).flatten(0, 1).mean(0);
 }
 
 } // namespace
 
+/// What the attention that ran last leaves for PrefillPoint::lastRowAttention.
+struct Qwen2::LastRow {
+    at::Tensor q;    ///< [H, D]
+    at::Tensor keys; ///< [kvHeads, n, D]
+
+    std::function<at::Tensor()> attention() const {
+        if (!q.defined())
+            return {};
+        return [q = q, keys = keys] { return attentionOfLast(q, keys); };
+    }
+};
+
 struct Qwen2::Layer {
-    Layer(const Qwen2Config& config, WeightReader& weights, int index) {
+    Layer(const Qwen2Config& c, WeightReader& weights, int layerIndex)
+        : config(c)
+        , index(layerIndex)
+        , name("layer" + std::to_string(layerIndex)) {
         const std::string base = kRoot + "layers." + std::to_string(index) + ".";
         const std::int64_t width = config.width;
-        const std::int64_t queries = std::int64_t{config.heads} * config.headDim;
-        const std::int64_t keys = std::int64_t{config.kvHeads} * config.headDim;
-        const auto linear = [&](const char* name, std::int64_t from, std::int64_t to, bool bias) {
-            return Linear(weights, base + name, from, to, bias);
+        const auto linear = [&](const char* part, std::int64_t from, std::int64_t to, bool bias) {
+            return Linear(weights, base + part, from, to, bias);
         };
-        qkv = fuse(linear("self_attn.q_proj", width, queries, true),
-                   linear("self_attn.k_proj", width, keys, true),
-                   linear("self_attn.v_proj", width, keys, true));
-        out = linear("self_attn.o_proj", queries, width, false);
+        qkv = fuse(linear("self_attn.q_proj", width, queryWidth(), true),
+                   linear("self_attn.k_proj", width, keyWidth(), true),
+                   linear("self_attn.v_proj", width, keyWidth(), true));
+        out = linear("self_attn.o_proj", queryWidth(), width, false);
         gateUp = fuse(linear("mlp.gate_proj", width, config.mlpDim, false),
                       linear("mlp.up_proj", width, config.mlpDim, false));
         down = linear("mlp.down_proj", config.mlpDim, width, false);
@@ -78,26 +94,85 @@ struct Qwen2::Layer {
         mlpNorm = weights.takeFloat(base + "post_attention_layernorm.weight", {width});
     }
 
-    at::Tensor mlp(const at::Tensor& x, double eps) const {
-        const auto both = gateUp(rmsNorm(x, mlpNorm, eps)); // [n, 2 I]
-        const std::int64_t half = both.size(1) / 2;
-        return down(at::silu(both.narrow(1, 0, half)).mul_(both.narrow(1, half, half)));
+    std::int64_t queryWidth() const { return std::int64_t{config.heads} * config.headDim; }
+    std::int64_t keyWidth() const { return std::int64_t{config.kvHeads} * config.headDim; }
+
+    /// Rows [first, first + rows) of the fused q, k, v projection.
+    Linear part(std::int64_t first, std::int64_t rows) const {
+        Linear linear;
+        linear.weight = qkv.weight.narrow(0, first, rows);
+        linear.bias = qkv.bias.narrow(0, first, rows);
+        return linear;
     }
 
+    /// Causal attention of all tokens, x [n, C]; fills the layer's cache. Result [n, C].
+    at::Tensor attend(const at::Tensor& x, const RotaryTable& angles, KvCache& cache, LastRow* last,
+                      const Tap& tap) const {
+        const std::int64_t n = x.size(0);
+        const auto projected = qkv(rmsNorm(x, attentionNorm, config.eps)); // [n, (H + 2 kvHeads) D]
+        if (tap) {
+            tap(name + ".q", projected.narrow(1, 0, queryWidth()));
+            tap(name + ".k", projected.narrow(1, queryWidth(), keyWidth()));
+        }
+        const auto heads = projected.view({n, config.heads + 2 * config.kvHeads, config.headDim});
+        rotateHalfInPlace(heads.narrow(1, 0, config.heads + config.kvHeads), angles);
+        const auto q = heads.narrow(1, 0, config.heads);
+        const auto k = heads.narrow(1, config.heads, config.kvHeads);
+        const auto v = heads.narrow(1, config.heads + config.kvHeads, config.kvHeads);
+        cache.fill(index, k, v);
+        if (last)
+            *last = {q[n - 1].clone(), cache.layer(index).seenKeys()};
+        ops::AttentionOptions options;
+        options.causal = true;
+        return out(
+            ops::attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), options).view({n, queryWidth()}));
+    }
+
+    /// The same where only the last token's result is wanted: [1, C].
+    at::Tensor attendLast(const at::Tensor& x, const RotaryTable& angles, KvCache& cache) const {
+        const std::int64_t n = x.size(0);
+        const auto normed = rmsNorm(x, attentionNorm, config.eps);
+        const auto kv =
+            part(queryWidth(), 2 * keyWidth())(normed).view({n, 2 * config.kvHeads, config.headDim});
+        const auto q =
+            part(0, queryWidth())(normed.narrow(0, n - 1, 1)).view({1, config.heads, config.headDim});
+        rotateHalfInPlace(kv.narrow(1, 0, config.kvHeads), angles);
+        rotateHalfInPlace(q, angles.rows(n - 1, 1));
+        cache.fill(index, kv.narrow(1, 0, config.kvHeads), kv.narrow(1, config.kvHeads, config.kvHeads));
+        return out(attendFromLast(q[0], cache.layer(index)));
+    }
+
+    /// One more token, x [1, C], behind those of the cache. Result [1, C].
+    at::Tensor attendNext(const at::Tensor& x, const RotaryTable& angles, KvCache& cache) const {
+        const auto heads = qkv(rmsNorm(x, attentionNorm, config.eps))
+                               .view({1, config.heads + 2 * config.kvHeads, config.headDim});
+        rotateHalfInPlace(heads.narrow(1, 0, config.heads + config.kvHeads), angles);
+        cache.append(index, heads.narrow(1, config.heads, config.kvHeads),
+                     heads.narrow(1, config.heads + config.kvHeads, config.kvHeads));
+        return out(attendFromLast(heads[0].narrow(0, 0, config.heads), cache.layer(index)));
+    }
+
+    /// x += down(silu(gate) * up) of the normed x, [n, C].
+    void addMlp(const at::Tensor& x, const Tap& tap) const {
+        // On the CPU some tokens at a time: their wide rows stay in the cache, and small in memory.
+        const std::int64_t n = x.size(0);
+        const std::int64_t together = x.device().is_cpu() && !tap ? kMlpTokens : n;
+        for (std::int64_t first = 0; first < n; first += together) {
+            const auto rows = x.narrow(0, first, std::min(together, n - first));
+            const auto both = gateUp(rmsNorm(rows, mlpNorm, config.eps)); // [rows, 2 I]
+            const std::int64_t half = both.size(1) / 2;
+            const auto result = down(at::silu(both.narrow(1, 0, half)).mul_(both.narrow(1, half, half)));
+            if (tap)
+                tap(name + ".mlp", result);
+            rows.add_(result);
+        }
+    }
+
+    Qwen2Config config;
+    int index;
+    std::string name;
     Linear qkv, out, gateUp, down;
     at::Tensor attentionNorm, mlpNorm; ///< [C] float32
-};
-
-/// What the attention that ran last leaves for lastRowAttention.
-struct Qwen2::LastRow {
-    at::Tensor q;    ///< [H, D]
-    at::Tensor keys; ///< [n, kvHeads, D]
-
-    std::function<at::Tensor()> attention() const {
-        if (!q.defined())
-            return {};
-        return [q = q, keys = keys] { return attentionOfLast(q, keys); };
-    }
 };
 
 Qwen2::Qwen2(const Qwen2Config& config, WeightReader& weights)
@@ -125,14 +200,6 @@ at::Tensor Qwen2::logits(const at::Tensor& hidden) const {
 }
 
 at::Tensor Qwen2::prefill(const Prefill& call, KvCache& cache) const {
-    const int layers = m_config.layers;
-    const std::int64_t headDim = m_config.headDim;
-    const std::int64_t queryWidth = m_config.heads * headDim;
-    const std::int64_t keyWidth = m_config.kvHeads * headDim;
-    const auto tap = [&call](const std::string& name, const at::Tensor& x) {
-        if (call.tap)
-            call.tap(name, x);
-    };
     // Of the last layer nothing but the last token's output is read, unless someone looks.
     const bool onlyLastMatters = !call.wantsAllLogits && !call.tap && !call.reducer;
 
@@ -144,8 +211,9 @@ at::Tensor Qwen2::prefill(const Prefill& call, KvCache& cache) const {
     const auto reduce = [&](int layer, PrefillPoint::Where where) {
         if (!call.reducer)
             return;
-        const auto reduction = call.reducer->reduce({layer, where, x, positions, videoIndex, call.frames,
-                                                     call.patchesPerFrame, layers, last.attention()});
+        const auto reduction =
+            call.reducer->reduce({layer, where, x, positions, videoIndex, call.frames, call.patchesPerFrame,
+                                  m_config.layers, last.attention()});
         if (!reduction)
             return;
         x = reduction->hidden;
@@ -154,57 +222,23 @@ at::Tensor Qwen2::prefill(const Prefill& call, KvCache& cache) const {
         angles = angles.at(reduction->keep);
     };
 
-    for (int i = 0; i < layers; ++i) {
+    for (const auto& layer : m_layers) {
         throwIfStopped(call.stop);
-        const auto& layer = *m_layers[static_cast<std::size_t>(i)];
-        const std::string name = "layer" + std::to_string(i);
-        reduce(i, PrefillPoint::Where::BeforeAttention);
-        const std::int64_t n = x.size(0);
-        const bool lastOnly = onlyLastMatters && i + 1 == layers;
-        const auto normed = rmsNorm(x, layer.attentionNorm, m_config.eps);
-
-        at::Tensor mixed;
-        if (lastOnly) {
-            Linear keyValue;
-            keyValue.weight = layer.qkv.weight.narrow(0, queryWidth, 2 * keyWidth);
-            keyValue.bias = layer.qkv.bias.narrow(0, queryWidth, 2 * keyWidth);
-            Linear query;
-            query.weight = layer.qkv.weight.narrow(0, 0, queryWidth);
-            query.bias = layer.qkv.bias.narrow(0, 0, queryWidth);
-            const auto kv = keyValue(normed).view({n, 2 * m_config.kvHeads, headDim});
-            const auto q = query(normed.narrow(0, n - 1, 1)).view({1, m_config.heads, headDim});
-            rotateHalfInPlace(kv.narrow(1, 0, m_config.kvHeads), angles);
-            rotateHalfInPlace(q, angles.rows(n - 1, 1));
-            cache.fill(i, kv.narrow(1, 0, m_config.kvHeads),
-                       kv.narrow(1, m_config.kvHeads, m_config.kvHeads));
-            mixed = attendFromLast(q[0], cache.layer(i));
-            x = x.narrow(0, n - 1, 1);
+        reduce(layer->index, PrefillPoint::Where::BeforeAttention);
+        if (onlyLastMatters && layer->index + 1 == m_config.layers) {
+            x = x.narrow(0, x.size(0) - 1, 1) + layer->attendLast(x, angles, cache);
         } else {
-            const auto qkv = layer.qkv(normed); // [n, (H + 2 kvHeads) D]
-            tap(name + ".q", qkv.narrow(1, 0, queryWidth));
-            tap(name + ".k", qkv.narrow(1, queryWidth, keyWidth));
-            const auto heads = qkv.view({n, m_config.heads + 2 * m_config.kvHeads, headDim});
-            rotateHalfInPlace(heads.narrow(1, 0, m_config.heads + m_config.kvHeads), angles);
-            const auto q = heads.narrow(1, 0, m_config.heads);
-            const auto k = heads.narrow(1, m_config.heads, m_config.kvHeads);
-            const auto v = heads.narrow(1, m_config.heads + m_config.kvHeads, m_config.kvHeads);
-            cache.fill(i, k, v);
-            ops::AttentionOptions options;
-            options.causal = true;
-            mixed =
-                ops::attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), options).view({n, queryWidth});
-            last = {q[n - 1], k};
+            const auto mixed = layer->attend(x, angles, cache, call.reducer ? &last : nullptr, call.tap);
+            if (call.tap)
+                call.tap(layer->name + ".self_attn", mixed);
+            x = x + mixed;
         }
-        mixed = layer.out(mixed);
-        tap(name + ".self_attn", mixed);
-        x = x + mixed;
-        reduce(i, PrefillPoint::Where::AfterAttention);
-        mixed = layer.mlp(x, m_config.eps);
-        tap(name + ".mlp", mixed);
-        x = x + mixed;
-        tap(name, x);
+        reduce(layer->index, PrefillPoint::Where::AfterAttention);
+        layer->addMlp(x, call.tap);
+        if (call.tap)
+            call.tap(layer->name, x);
         if (call.layerDone)
-            call.layerDone(i + 1);
+            call.layerDone(layer->index + 1);
     }
     const auto answerPositions =
         at::arange(call.answerPosition, call.answerPosition + cache.answerTokens(), positions.options());
@@ -214,25 +248,18 @@ at::Tensor Qwen2::prefill(const Prefill& call, KvCache& cache) const {
     if (!call.wantsAllLogits && !call.tap)
         x = x.narrow(0, x.size(0) - 1, 1);
     x = rmsNorm(x, m_norm, m_config.eps);
-    tap("final_norm", x);
+    if (call.tap)
+        call.tap("final_norm", x);
     return call.wantsAllLogits ? logits(x) : logits(x.narrow(0, x.size(0) - 1, 1))[0];
 }
 
 at::Tensor Qwen2::step(std::int32_t id, KvCache& cache, const std::stop_token& stop) const {
-    const std::int64_t headDim = m_config.headDim;
-    const std::int64_t heads = m_config.heads;
-    const std::int64_t kvHeads = m_config.kvHeads;
     auto x = m_embedding.narrow(0, id, 1); // [1, C]
     const auto angles = cache.answerAngles.rows(cache.answered, 1);
-    for (int i = 0; i < m_config.layers; ++i) {
+    for (const auto& layer : m_layers) {
         throwIfStopped(stop);
-        const auto& layer = *m_layers[static_cast<std::size_t>(i)];
-        const auto qkv =
-            layer.qkv(rmsNorm(x, layer.attentionNorm, m_config.eps)).view({1, heads + 2 * kvHeads, headDim});
-        rotateHalfInPlace(qkv.narrow(1, 0, heads + kvHeads), angles);
-        cache.append(i, qkv.narrow(1, heads, kvHeads), qkv.narrow(1, heads + kvHeads, kvHeads));
-        x = x + layer.out(attendFromLast(qkv[0].narrow(0, 0, heads), cache.layer(i)));
-        x = x + layer.mlp(x, m_config.eps);
+        x = x + layer->attendNext(x, angles, cache);
+        layer->addMlp(x, {});
     }
     ++cache.answered;
     return logits(rmsNorm(x, m_norm, m_config.eps))[0];

@@ -29,6 +29,8 @@ public:
     /// Embeddings of ids, int64 [n]: [n, C].
     at::Tensor embed(const at::Tensor& ids) const;
 
+    using Tap = std::function<void(std::string_view name, const at::Tensor& x)>;
+
     struct Prefill {
         at::Tensor embeddings;           ///< [n, C]
         at::Tensor positions;            ///< int64 [n]
@@ -46,7 +48,7 @@ public:
         bool wantsAllLogits = false;        ///< of every token instead of the last one only
         /// Sees "layer<i>.q", "layer<i>.k" (before the rotary embedding), "layer<i>.self_attn",
         /// "layer<i>.mlp", "layer<i>" and "final_norm".
-        std::function<void(std::string_view, const at::Tensor&)> tap;
+        Tap tap;
     };
     /// Runs a prompt and fills the cache. Logits float32: [V] of the last token, or [n, V].
     at::Tensor prefill(const Prefill& call, KvCache& cache) const;
