@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <tuple>
+
 using namespace canopy;
 
 namespace {
@@ -31,23 +33,35 @@ QaModelRecord record() {
     return r;
 }
 
+/// Every member of a struct; does not compile once a member is added.
+auto members(const SiglipConfig& v) {
+    const auto& [imageSize, patch, width, heads, layers, mlpDim, eps] = v;
+    return std::tuple(imageSize, patch, width, heads, layers, mlpDim, eps);
+}
+auto members(const Qwen2Config& q) {
+    const auto& [vocabulary, width, layers, heads, kvHeads, headDim, mlpDim, theta, eps, tied, most] = q;
+    return std::tuple(vocabulary, width, layers, heads, kvHeads, headDim, mlpDim, theta, eps, tied, most);
+}
+auto members(const QaDefaults& d) {
+    const auto& [label, frames, framesMax, timeInstruction, forceFrames, starter, questions] = d;
+    return std::tuple(label, frames, framesMax, timeInstruction, forceFrames, starter, questions);
+}
+auto members(const QaModelRecord& r) {
+    const auto& [id, family, root, weights, tokenizer, merges, licence, vision, language, pooling, newlines,
+                 mean, deviation, stops, defaults, bytes, visionParameters, languageParameters, missing] = r;
+    return std::tuple(id, family, root, weights, tokenizer, merges, licence, members(vision),
+                      members(language), pooling, newlines, mean, deviation, stops, members(defaults), bytes,
+                      visionParameters, languageParameters, missing);
+}
+
 } // namespace
 
 TEST_CASE("a question model's record survives the channel with every field") {
     const Value written = toValue(record());
     const auto read = qaModelRecordFromValue(written);
     REQUIRE_MESSAGE(read.ok(), read.error().message);
-    CHECK(toValue(*read) == written);
-    CHECK(read->family == QaFamily::LlavaVideo);
-    CHECK(read->newlines == HostNewlines::Grid);
-    CHECK(read->pooling == HostPooling::Average);
-    CHECK(read->weightFiles == record().weightFiles);
-    CHECK(read->vision.patch == 7);
-    CHECK(read->language.ropeTheta == 5000);
-    CHECK(read->language.tiedEmbeddings);
-    CHECK(read->stopIds == record().stopIds);
-    CHECK(read->defaults.questions == record().defaults.questions);
-    // No key carries a default, so that a field that is not written would show.
+    CHECK((members(*read) == members(record())));
+    // No key carries its default, so that a field that is not written shows above.
     const Value plain = toValue(QaModelRecord{});
     for (const auto& [key, value] : written.asMap())
         CHECK_MESSAGE(value != plain[key], key);
