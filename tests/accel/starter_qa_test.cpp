@@ -6,18 +6,22 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
 
 #include "accel/models/llava/pool_cells.h"
+#include "accel/pipelines/answer_decoder.h"
 #include "accel/pipelines/answer_video.h"
 #include "accel/pipelines/frames_file.h"
+#include "accel/pipelines/numeric_error.h"
 #include "accel/pipelines/video_features.h"
 #include "accel/runtime/cancelled.h"
 #include "accel/runtime/job_error.h"
@@ -426,6 +430,24 @@ TEST_CASE("the same question twice gives the same answer bit for bit") {
         if (i == 0)
             top = answer.top;
         CHECK((answer.top == top));
+    }
+}
+
+TEST_CASE("logits that are not numbers end the answer with an error, not with a token") {
+    const c10::InferenceMode inference;
+    const auto& language = starter().model({}).language();
+    KvCache cache(language.config().layers, 1);
+    for (const double bad :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+        auto logits = at::zeros({language.config().vocabulary});
+        logits[17].fill_(bad);
+        Answer answer;
+        DecodeCall call;
+        bool told = false;
+        call.firstToken = [&] { told = true; };
+        CHECK_THROWS_AS(decodeAnswer(language, logits, cache, starter().tokenizer(), call, answer),
+                        NumericError);
+        CHECK(!told);
     }
 }
 
