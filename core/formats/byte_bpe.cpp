@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{64} << 20;
-constexpr std::size_t kMaxTextBytes = std::size_t{16} << 20;
+constexpr std::size_t kMaxTextBytes = std::size_t{4} << 20;
 /// Sorting the marks of one letter takes the square of their number.
 constexpr std::size_t kMaxMarks = 1024;
 

@@ -34,7 +34,7 @@ public:
                                                std::string_view tokenizerConfigJson = {});
 
     /// Added tokens are cut out first, the rest is brought to NFC, split into words and merged by rank.
-    /// Refuses text that is no UTF-8, more than 16 MiB, and more than 1,024 combining marks in a row. Time
+    /// Refuses text that is no UTF-8, more than 4 MiB, and more than 1,024 combining marks in a row. Time
     /// grows as n log n with the text, also when it is a single word.
     Result<std::vector<std::int32_t>> encode(std::string_view text, SpecialTokens special) const;
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <random>
 
 #include "core/base/value_codec.h"
 #include "core/formats/model_folders.h"
@@ -397,4 +398,40 @@ TEST_CASE("the starter that comes with the program is found and can run") {
     CHECK(r.visionParameters + r.languageParameters < 9'800'000);
     for (const auto& generator : scanFolder(root))
         CHECK_MESSAGE(!generator.error, generator.error->message);
+}
+
+TEST_CASE("500 damaged configurations are refused, or give a record that passes its check") {
+    const TemporaryFolder folder;
+    std::mt19937 random(7);
+    int read = 0;
+    for (int i = 0; i < 500; ++i) {
+        CAPTURE(i);
+        const bool original = i % 2 != 0;
+        std::string text = toJson(original ? originalConfig() : huggingFaceConfig());
+        for (unsigned n = 1 + random() % 3; n > 0; --n) {
+            const std::size_t at = random() % text.size();
+            switch (random() % 3) {
+            case 0:
+                text[at] = "0123456789-.e\"[]{}nt"[random() % 20];
+                break;
+            case 1:
+                text.insert(at, 1 + random() % 12, "0123456789"[random() % 10]);
+                break;
+            default:
+                text.erase(at, 1 + random() % 6);
+            }
+        }
+        if (i < 2)
+            writeModel(folder.path(), originalConfig(), tensors(i == 0 ? kHuggingFace : kOriginal));
+        folder.write("config.json", text);
+        const auto record = scanQaModel(folder.path());
+        if (!record) {
+            CHECK(record.error().message.size() > 20);
+            continue;
+        }
+        ++read;
+        CHECK(checkQaModel(*record).ok());
+    }
+    CHECK(read > 5);
+    CHECK(read < 490);
 }
