@@ -110,7 +110,7 @@ Result<void> checkKernels(const CudaDevice& device, const cudaDeviceProp& proper
 
 } // namespace
 
-Result<std::unique_ptr<Device>> makeCudaDevice(int index, const KernelTable& kernels,
+Result<std::unique_ptr<Device>> makeCudaDevice(int index, const KernelTables& tables,
                                                const char* architectures) {
     try {
         const auto card = static_cast<c10::DeviceIndex>(index);
@@ -123,6 +123,8 @@ Result<std::unique_ptr<Device>> makeCudaDevice(int index, const KernelTable& ker
         c10::cuda::set_device(card);
         cudaDeviceProp properties;
         C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, index));
+        constexpr int kHopper = 9;
+        const KernelTable& kernels = properties.major == kHopper ? tables.hopper : tables.others;
         auto device = std::make_unique<CudaDevice>(card, properties, kernels);
         if (auto checked = checkKernels(*device, properties, kernels, architectures); !checked)
             return checked.error();

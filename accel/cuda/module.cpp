@@ -1,3 +1,4 @@
+#include "accel/cuda/block_attention.h"
 #include "accel/cuda/cuda_device.h"
 #include "accel/cuda/probe.h"
 #include "accel/runtime/kernel_table.h"
@@ -7,10 +8,11 @@ namespace canopy::accel::cuda {
 namespace {
 
 constexpr const char* kArchitectures = CANOPY_CUDA_ARCHITECTURES;
-constexpr KernelTable kKernels{probe};
+constexpr KernelTable kHopperKernels{probe, blockAttention};
+constexpr KernelTable kOtherKernels{probe, nullptr};
 
 Result<std::unique_ptr<Device>> makeDevice(int index) {
-    return makeCudaDevice(index, kKernels, kArchitectures);
+    return makeCudaDevice(index, {kHopperKernels, kOtherKernels}, kArchitectures);
 }
 
 constexpr CudaModule kModule{kCudaModuleAbi, kArchitectures, makeDevice};

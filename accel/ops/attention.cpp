@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "accel/ops/attention_card.h"
 #include "accel/ops/parallel.h"
 #include "accel/reference/attention.h"
 
@@ -65,6 +66,29 @@ void checkLists(const at::Tensor& q, const at::Tensor& k, const AttentionOptions
                         "attention's entry ", e, " lists key block ", id[i],
                         "; expected ascending numbers below ", keyBlocks);
     }
+}
+
+void checkCardLists(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options,
+                    bool hasKernel) {
+    const CardKeyLists& lists = *options.cardLists;
+    TORCH_CHECK(hasKernel, "attention got block lists on the card for q ", q.scalar_type(), " ", q.sizes(),
+                " on ", q.device(),
+                "; expected bfloat16 with 64 or 128 channels on a Hopper card. Give the lists on the CPU.");
+    TORCH_CHECK(!options.keyBlockOffsets.defined() && !options.keyBlockIds.defined() &&
+                    options.ranges.empty() && !options.causal,
+                "attention got block lists on the card and others, ranges or causal; give one of them");
+    TORCH_CHECK(lists.blockRows == 64 || lists.blockRows == 128, "attention got blocks of ", lists.blockRows,
+                " keys; expected 64 or 128");
+    const std::int64_t entries = q.size(0) * q.size(2) * blocksOf(q.size(1));
+    for (const at::Tensor* list : {&lists.starts, &lists.counts}) {
+        TORCH_CHECK(list->defined() && list->device() == q.device() && list->scalar_type() == at::kInt &&
+                        list->is_contiguous() && list->numel() == entries,
+                    "attention got starts or counts of block lists that are not ", entries,
+                    " contiguous int32 on ", q.device());
+    }
+    TORCH_CHECK(lists.ids.defined() && lists.ids.device() == q.device() &&
+                    lists.ids.scalar_type() == at::kUInt16 && lists.ids.is_contiguous(),
+                "attention got ids of block lists that are not contiguous uint16 on ", q.device());
 }
 
 void checkRanges(const at::Tensor& q, const at::Tensor& k, const std::vector<VisibleKeys>& ranges) {
@@ -267,6 +291,11 @@ AttentionOutput run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
                 hasLists || !options.ranges.empty() ? " and lists or ranges" : "",
                 "; expected no more queries than keys and neither lists nor ranges");
     const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(3))));
+    const bool onCard = hasCardKernel(q, k, scale);
+    if (options.cardLists)
+        checkCardLists(q, k, options, onCard);
+    if (onCard)
+        return attendOnCard(q, k, v, scale, options, wantsSum);
     if (hasKernel(q))
         return byKernel(q, k, v, scale, options, wantsSum);
     // LibTorch aligns a causal triangle at the first key, ours ends at the last one.

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <atomic>
 #include <climits>
 #include <string>
 
@@ -17,6 +18,8 @@ namespace {
 // Of the driver's C interface, by its documentation: these names and numbers do not change.
 constexpr int kDriverNoDevice = 100;
 constexpr int kCudaNeeded = 13000; // the wheel is built with CUDA 13.0
+
+std::atomic<const KernelTable*> openedKernels{nullptr};
 
 using InitCall = int (*)(unsigned);
 using CountCall = int (*)(int*);
@@ -141,7 +144,14 @@ Result<std::unique_ptr<Device>> loadCuda(int index, const CudaLibraries& librari
                              ", this program needs " + std::to_string(kCudaModuleAbi) +
                              ". Run packaging/run to build it again: " + modulePath.string());
     }
-    return module->makeDevice(index);
+    auto device = module->makeDevice(index);
+    if (device)
+        openedKernels = (*device)->kernels();
+    return device;
+}
+
+const KernelTable* cardKernels() {
+    return openedKernels;
 }
 
 } // namespace canopy::accel

@@ -10,14 +10,20 @@ namespace canopy::accel {
 
 class Device;
 
+namespace cuda {
+struct BlockAttentionParams;
+}
+
 /// Raised whenever KernelTable, CudaModule, Device or a type they name changes its layout.
-inline constexpr std::uint32_t kCudaModuleAbi = 1;
+inline constexpr std::uint32_t kCudaModuleAbi = 2;
 
 /// Entry points of our kernels: raw device pointers, sizes and a cudaStream_t; no LibTorch type. Each returns
 /// a cudaError_t as int, 0 for success, and only queues its work. `ops` checks arguments and chooses.
 struct KernelTable {
     /// Writes `value + index` to `count` ints. Proves that the module holds code for this card.
     int (*probe)(std::int32_t* out, std::int32_t count, std::int32_t value, void* stream);
+    /// Attention over all or chosen keys (accel/cuda/block_attention.h). Null on cards other than Hopper's.
+    int (*blockAttention)(const cuda::BlockAttentionParams& params, void* stream);
 };
 
 /// What libcanopy_cuda.so hands out under kCudaModuleSymbol.
@@ -31,5 +37,9 @@ struct CudaModule {
 /// `extern "C" const CudaModule* canopyCudaModule()`
 inline constexpr const char* kCudaModuleSymbol = "canopyCudaModule";
 using CudaModuleEntry = const CudaModule* (*)();
+
+/// Kernels of the card that loadCuda() opened last in this process; null before. For `ops`, which meets
+/// tensors and no Device.
+const KernelTable* cardKernels();
 
 } // namespace canopy::accel

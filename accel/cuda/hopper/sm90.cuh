@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+
+// Hopper's barriers, bulk tensor copies and register reallocation as functions (PTX ISA 8.0).
+namespace canopy::accel::cuda::hopper {
+
+__device__ __forceinline__ std::uint32_t sharedAddress(const void* pointer) {
+    return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+__device__ __forceinline__ void initBarrier(std::uint32_t barrier, std::uint32_t arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+/// Makes initialised barriers visible to the copy engine; before the block's first __syncthreads().
+__device__ __forceinline__ void fenceBarrierInit() {
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+
+__device__ __forceinline__ void arrive(std::uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+/// One arrival, and the phase does not end before `bytes` more were copied.
+__device__ __forceinline__ void arriveExpecting(std::uint32_t barrier, std::uint32_t bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+                 : "memory");
+}
+
+/// Returns once the phase of this parity has ended. A fresh barrier counts as having ended parity 1.
+__device__ __forceinline__ void waitBarrier(std::uint32_t barrier, std::uint32_t parity) {
+    asm volatile("{\n"
+                 ".reg .pred done;\n"
+                 "again:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+                 "@done bra.uni finished;\n"
+                 "bra.uni again;\n"
+                 "finished:\n"
+                 "}" ::"r"(barrier),
+                 "r"(parity)
+                 : "memory");
+}
+
+/// Box of a [B, H, L, D] tensor map (D innermost) to shared memory; completes on `barrier`. What lies beyond
+/// the tensor arrives as 0.
+__device__ __forceinline__ void loadBox(std::uint32_t destination, const CUtensorMap& map,
+                                        std::uint32_t barrier, std::int32_t column, std::int32_t token,
+                                        std::int32_t head, std::int32_t batch) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(destination),
+                 "l"(&map), "r"(barrier), "r"(column), "r"(token), "r"(head), "r"(batch)
+                 : "memory");
+}
+
+__device__ __forceinline__ void prefetchMap(const CUtensorMap& map) {
+    asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+}
+
+/// Ordinary accesses to shared memory before this come before the copy engine's after it.
+__device__ __forceinline__ void fenceAsyncProxy() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+template <int Registers>
+__device__ __forceinline__ void growRegisters() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+
+template <int Registers>
+__device__ __forceinline__ void shrinkRegisters() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+
+__device__ __forceinline__ float exp2Fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/// Two floats as bfloat16, `low` in the lower half.
+__device__ __forceinline__ std::uint32_t packBf16(float low, float high) {
+    std::uint32_t packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+}
+
+/// Four 8 x 8 matrices of 16-bit values from the layout of an accumulator to rows of 16 bytes; lane l gives
+/// the address of row l % 8 of matrix l / 8.
+__device__ __forceinline__ void storeMatrices(std::uint32_t row, const std::uint32_t (&m)[4]) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared::cta.b16 [%0], {%1, %2, %3, %4};" ::"r"(row),
+                 "r"(m[0]), "r"(m[1]), "r"(m[2]), "r"(m[3])
+                 : "memory");
+}
+
+/// The inverse of storeMatrices(): rows of 16 bytes to the layout of a product's register operand.
+__device__ __forceinline__ void loadMatrices(std::uint32_t (&m)[4], std::uint32_t row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared::cta.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+                 : "r"(row)
+                 : "memory");
+}
+
+__device__ __forceinline__ uint4 loadShared16(std::uint32_t address) {
+    uint4 value;
+    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+                 : "r"(address)
+                 : "memory");
+    return value;
+}
+
+} // namespace canopy::accel::cuda::hopper

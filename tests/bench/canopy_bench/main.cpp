@@ -1,0 +1,134 @@
+// canopy-bench: is our attention right on this card, and how fast is it beside LibTorch's?
+//
+//   canopy-bench [--check-only | --no-check] [--quick] [--case NAME] [--rounds N] [--json FILE] [--export
+//   FILE]
+//
+// Correctness first, against float64; then per case the contenders in turns on one stream: cuDNN's dense
+// attention as LibTorch calls it (the baseline of every ratio), FlashAttention-2 where --quick is absent,
+// ours dense and ours over the lists. "speed-up" is time against the baseline's, "rate" TFLOP/s per selected
+// FLOP against it.
+// --export writes the inputs, lists and our output of the last timed case as safetensors, for baselines.py.
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/headeronly/version.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "accel/runtime/cuda_loader.h"
+#include "accel/runtime/device.h"
+#include "core/formats/safetensors.h"
+#include "tests/bench/canopy_bench/report.h"
+
+using namespace canopy;
+using namespace canopy::bench;
+
+namespace {
+
+std::vector<Contender> contendersOf(const AttentionCase& what, const AttentionProblem& problem, bool quick) {
+    // LibTorch wants [B, H, L, D]; the transposed views are what our models would hand it.
+    const at::Tensor q = problem.q.transpose(1, 2), k = problem.k.transpose(1, 2),
+                     v = problem.v.transpose(1, 2);
+    const double denseFlop = 4.0 * static_cast<double>(what.depth * what.heads) *
+                             static_cast<double>(what.tokens) * static_cast<double>(what.tokens);
+    std::vector<Contender> contenders;
+    contenders.push_back({"cuDNN", "_scaled_dot_product_cudnn_attention, dense", denseFlop,
+                          [=] { at::_scaled_dot_product_cudnn_attention(q, k, v, {}, false); }});
+    if (!quick && what.tokens < 40'000)
+        contenders.push_back({"FlashAttention-2", "_scaled_dot_product_flash_attention, dense", denseFlop,
+                              [=] { at::_scaled_dot_product_flash_attention(q, k, v); }});
+    contenders.push_back({"ours, dense", "attendKernel<" + std::to_string(what.depth) + ">", denseFlop,
+                          [p = problem] { accel::ops::attention(p.q, p.k, p.v); }});
+    if (problem.options.cardLists)
+        contenders.push_back({"ours, lists", "orderKernel + attendKernel<" + std::to_string(what.depth) + ">",
+                              selectedFlop(what, problem),
+                              [p = problem] { accel::ops::attention(p.q, p.k, p.v, p.options); }});
+    return contenders;
+}
+
+TensorBytes bytesOf(const char* name, DType type, const at::Tensor& cpu) {
+    TensorBytes bytes{name, type, {}, {static_cast<const std::uint8_t*>(cpu.const_data_ptr()), cpu.nbytes()}};
+    for (const std::int64_t size : cpu.sizes())
+        bytes.shape.push_back(static_cast<std::uint64_t>(size));
+    return bytes;
+}
+
+void exportProblem(const AttentionProblem& problem, const std::string& path) {
+    const at::Tensor q = problem.q.cpu(), k = problem.k.cpu(), v = problem.v.cpu();
+    const at::Tensor out = accel::ops::attention(problem.q, problem.k, problem.v, problem.options).cpu();
+    std::vector<TensorBytes> tensors{bytesOf("q", DType::BF16, q), bytesOf("k", DType::BF16, k),
+                                     bytesOf("v", DType::BF16, v), bytesOf("out", DType::BF16, out)};
+    if (problem.chosen.defined())
+        tensors.push_back(bytesOf("chosen", DType::Bool, problem.chosen));
+    const auto file = writeSafetensors(tensors);
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Checks our attention on this card and times it beside LibTorch's."};
+    bool checkOnly = false, skipCheck = false, quick = false;
+    int rounds = 9;
+    std::string only, json, exported;
+    auto* const checkFlag = app.add_flag("--check-only", checkOnly, "Correctness alone");
+    app.add_flag("--no-check", skipCheck, "Times alone")->excludes(checkFlag);
+    app.add_flag("--quick", quick, "32,760 tokens only, without FlashAttention-2");
+    app.add_option("--case", only, "Time the cases of this name alone");
+    app.add_option("--rounds", rounds, "Timed rounds per case")->check(CLI::Range(3, 1000));
+    app.add_option("--json", json, "Write everything to this file too");
+    app.add_option("--export", exported, "Write the last timed case as safetensors");
+    CLI11_PARSE(app, argc, argv);
+
+    auto loaded = accel::loadCuda();
+    if (!loaded) {
+        std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+        return 1;
+    }
+    const std::unique_ptr<accel::Device> device = std::move(*loaded);
+    const c10::InferenceMode inference;
+    Report report;
+    report.torchVersion = std::to_string(TORCH_VERSION_MAJOR) + "." + std::to_string(TORCH_VERSION_MINOR) +
+                          "." + std::to_string(TORCH_VERSION_PATCH);
+    report.cudnnVersion = at::detail::getCUDAHooks().versionRuntimeCuDNN();
+    report.card = readCardState();
+    std::printf("%s, driver %s, LibTorch %s, cuDNN %ld\n", device->name().c_str(), report.card.driver.c_str(),
+                report.torchVersion.c_str(), report.cudnnVersion);
+
+    bool allRight = true;
+    if (!skipCheck) {
+        for (const AttentionCase& what : checkCases()) {
+            const AttentionProblem problem = makeProblem(what, device->torchDevice(), 11);
+            report.checks.push_back({what, check(what, problem)});
+            printCheck(report.checks.back());
+            allRight = allRight && report.checks.back().result.passed;
+        }
+    }
+    if (!allRight) {
+        std::fprintf(stderr, "Nothing is timed, since results above are wrong.\n");
+    } else if (!checkOnly) {
+        for (const AttentionCase& what : timedCases(quick)) {
+            if (!only.empty() && what.name != only)
+                continue;
+            const AttentionProblem problem = makeProblem(what, device->torchDevice(), 12);
+            TimedCase timed{what, 1, problem.metadataBytes,
+                            interleave(contendersOf(what, problem, quick), 2, rounds), readCardState()};
+            timed.density =
+                problem.pairs / (static_cast<double>(what.heads) * static_cast<double>(what.tokens) *
+                                 static_cast<double>(what.tokens));
+            printTimed(timed);
+            report.timed.push_back(std::move(timed));
+            if (!exported.empty())
+                exportProblem(problem, exported);
+        }
+    }
+    if (!json.empty())
+        writeJson(report, json);
+    return allRight ? 0 : 1;
+}
