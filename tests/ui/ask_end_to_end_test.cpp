@@ -5,6 +5,7 @@
 #include <QSignalSpy>
 
 #include "tests/ui/window_driver.h"
+#include "ui/panels/answer_card.h"
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/question_group.h"
 #include "ui/panels/tokens_panel.h"
@@ -81,12 +82,49 @@ private Q_SLOTS:
         layer.setProbing(false);
         chat.groupOf(pruned.id)->compare(pruned.id, unpruned.id);
         chat.form().setKeep(0.1);
-        picture(d);
+        picture(d, "real");
+    }
+
+    void controlsAndAnotherMethodAtEqualTokens() {
+        WindowDriver d("canopy-worker");
+        auto& chat = d.window().askPanel();
+        QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot() && chat.form().model(), kPatience);
+        d.window().askAbout(qEnvironmentVariable("CANOPY_SOURCE_DIR") +
+                            QStringLiteral("/resources/samples/balloons-at-sunrise.mp4"));
+        QTRY_VERIFY_WITH_TIMEOUT(d.viewer().shownSeconds() >= 0, kPatience);
+        chat.form().setKeep(0.1);
+        ask(d, QStringLiteral("What is in the video?"));
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 1), kPatience);
+        d.find<QPushButton>("runControls")->click();
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 6), kPatience);
+        QVERIFY2(d.find<QLabel>("sanityVerdict")->text().contains(QStringLiteral("of 5")),
+                 qPrintable(d.find<QLabel>("sanityVerdict")->text()));
+        QVERIFY(d.find<QPushButton>("runControls")->isHidden());
+        const auto forest = chat.groups().front().asks.front();
+        auto* group = chat.groupOf(forest.id);
+        Q_EMIT group->findChild<ui::AnswerCard*>()->compareRequested(forest.id, TokenMode::VisionZip);
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 7) && group->comparing(), kPatience);
+        const auto rival = chat.groups().front().asks.back();
+        // VisionZip gives every frame the same number, so that it cannot always reach the total: told.
+        QVERIFY(std::abs(rival.answer->videoTokens - forest.answer->videoTokens) < forest.run->frames);
+        const QString verdict = d.find<QLabel>("compareVerdict")->text();
+        QCOMPARE(verdict.contains(QStringLiteral("not an equal number")),
+                 rival.answer->videoTokens != forest.answer->videoTokens);
+        // The control at this number was run already: nothing is asked again.
+        Q_EMIT group->findChild<ui::AnswerCard*>()->compareRequested(forest.id, TokenMode::UniformRandom);
+        QVERIFY(group->comparing());
+        QCOMPARE(chat.groups().front().asks.size(), std::size_t(7));
+        group->compare(forest.id, rival.id);
+        d.find<QPushButton>("showDifference")->click();
+        auto& layer = d.window().tokenLayer();
+        QVERIFY(layer.hasOther());
+        const auto [mine, theirs] = layer.difference();
+        QCOMPARE(mine - theirs, forest.run->keptCells - rival.run->keptCells);
+        QVERIFY(mine > 0);
+        picture(d, "controls");
     }
 
     void anEarlierStartsAnswerHasItsTokens() {
-        // Two windows one after the other over the same folder would need a driver of their own; the run's
-        // file is what the second would read.
         WindowDriver d("canopy-worker");
         auto& chat = d.window().askPanel();
         QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot() && chat.form().model(), kPatience);
@@ -122,7 +160,7 @@ private:
         return true;
     }
     /// For the eye, where CANOPY_PICTURES names a folder.
-    static void picture(WindowDriver& d) {
+    static void picture(WindowDriver& d, const char* name) {
         const QString folder = qEnvironmentVariable("CANOPY_PICTURES");
         if (folder.isEmpty())
             return;
@@ -131,7 +169,7 @@ private:
             layer.selectTree(layer.scene().trees().front().tree);
         d.viewer().seekSeconds(layer.scene().run().frameSeconds[3]);
         QTest::qWait(500);
-        d.window().grab().save(folder + QStringLiteral("/real.png"));
+        d.window().grab().save(folder + QStringLiteral("/%1.png").arg(QLatin1String(name)));
     }
 };
 

@@ -182,6 +182,8 @@ void AskWorkspace::setActive(bool active) {
         m_checkTimer.start();
     } else {
         m_layer->setProbing(false);
+        if (m_p.viewer->cardSentence() == tr("No video is attached."))
+            m_p.viewer->showCard({}, {});
         m_p.status->setNote({});
     }
 }
@@ -190,6 +192,12 @@ void AskWorkspace::onViewerContent() {
     if (!m_active)
         return;
     const QString file = m_p.viewer->clipFile();
+    if (file.isEmpty())
+        m_p.viewer->showCard(
+            tr("No video is attached."),
+            {{tr("Attach a video"), QStringLiteral("attachFirst"), [this] { chooseVideo(); }, true}});
+    else if (m_p.viewer->cardSentence() == tr("No video is attached."))
+        m_p.viewer->showCard({}, {});
     m_p.tokens->setVideoFrames(file.isEmpty() ? 0 : m_p.viewer->playback().frames());
     setVideo(file);
     if (const double seconds = m_p.viewer->shownSeconds(); seconds >= 0)

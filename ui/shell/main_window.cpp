@@ -247,8 +247,13 @@ void MainWindow::setWorkspace(Workspace workspace) {
     if (workspace == m_layout->workspace())
         return;
     m_layout->setWorkspace(workspace);
-    m_workspace->setActive(!ask);
-    m_ask->setActive(ask);
+    if (ask) { // the one that leaves the viewer goes first
+        m_workspace->setActive(false);
+        m_ask->setActive(true);
+    } else {
+        m_ask->setActive(false);
+        m_workspace->setActive(true);
+    }
     // The same keys start what the workspace is for.
     const auto asKeys = [](std::initializer_list<const char*> list) {
         QList<QKeySequence> out;

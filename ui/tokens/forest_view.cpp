@@ -96,10 +96,12 @@ void ForestView::paintEvent(QPaintEvent*) {
     if (!scene().hasForest()) {
         painter.setFont(m_theme.font(TextStyle::Label));
         painter.setPen(m_theme.colour(Role::Text3));
-        const QString text = scene().isEmpty()
-                                 ? QString()
-                                 : tr("This way of choosing tokens grows no forest. Choose ForestPrune under "
-                                      "Tokens to see one.");
+        QString text;
+        if (!scene().isEmpty())
+            text = scene().run().settings.mode == TokenMode::All
+                       ? tr("Nothing was pruned, so no forest was grown. Keep less than 100 % by a token "
+                            "forest.")
+                       : tr("This way of choosing tokens grows no forest. Choose a token forest to see one.");
         painter.drawText(rect(), Qt::AlignLeft | Qt::AlignVCenter, text);
         return focusRing(painter);
     }
