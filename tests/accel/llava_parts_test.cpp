@@ -93,6 +93,28 @@ TEST_CASE("attention received and mean keys are those of the last block, frame b
     CHECK(!plain.extras.keys.defined());
 }
 
+TEST_CASE("a tower of fewer blocks than the file holds leaves the last ones out") {
+    const c10::InferenceMode inference;
+    const auto text = readTextFile(caseFile(".config.json"), 1u << 20);
+    REQUIRE_MESSAGE(text.ok(), text.error().message);
+    const auto json = parseJson(*text);
+    REQUIRE(json.ok());
+    const auto whole = test::siglipConfig(*json);
+    REQUIRE(whole.layers == 2);
+    auto shorter = whole;
+    shorter.layers = 1;
+    const auto pixels = at::randn({1, 3, whole.imageSize, whole.imageSize});
+    at::Tensor first;
+    SiglipTower::Call call;
+    call.tap = [&](std::string_view name, const at::Tensor& x) {
+        if (name == "layer0")
+            first = x.clone();
+    };
+    (*test::loadSiglip(whole, caseFile(".weights.safetensors")))(pixels, call);
+    const auto seen = (*test::loadSiglip(shorter, caseFile(".weights.safetensors")))(pixels, {});
+    expectClose(seen.hidden, first, 1e-6, "the first block's output");
+}
+
 TEST_CASE("cells are means of 2 x 2 patches; odd grids resize or leave their last row out") {
     const c10::InferenceMode inference;
     // Patch (row, column) holds 10 row + column.

@@ -84,7 +84,8 @@ SiglipTower::SiglipTower(const SiglipConfig& config, WeightReader& weights)
     for (int i = 0; i < config.layers; ++i)
         m_blocks.push_back(std::make_unique<Block>(config, weights, layers + std::to_string(i) + "."));
     // LLaVA reads the state before the released tower's last block; its files still hold that block.
-    weights.ignoreUnder(layers + std::to_string(config.layers) + ".");
+    for (int i = config.layers; weights.has(layers + std::to_string(i) + ".layer_norm1.weight"); ++i)
+        weights.ignoreUnder(layers + std::to_string(i) + ".");
 }
 
 SiglipTower::~SiglipTower() = default;
