@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "accel/policies/tokens/token_math.h"
 #include "accel/runtime/cancelled.h"
@@ -99,8 +100,13 @@ public:
         , m_parentSimilarity(at::zeros({m_nodes}, unit.options()))
         , m_matchSimilarity(at::zeros({m_nodes}, unit.options()))
         , m_tail(at::full({m_nodes}, -1, cells.options()))
-        , m_trees(at::full({}, m_perFrame, cells.options())) {
+        , m_trees(at::full({}, m_perFrame, cells.options()))
+        , m_order(at::zeros({m_nodes}, cells.options().dtype(orderType())))
+        , m_infeasible(at::full({}, kInfeasible, unit.options()))
+        , m_far(at::full({}, kFar, unit.options()))
+        , m_last(at::full({}, m_nodes * m_nodes, m_order.options())) {
         m_tree.narrow(0, 0, m_perFrame).copy_(m_ids.narrow(0, 0, m_perFrame));
+        setOrder(0);
         m_tail.narrow(0, 0, m_perFrame).copy_(m_ids.narrow(0, 0, m_perFrame));
     }
 
@@ -111,15 +117,16 @@ public:
         const auto own = m_cells.narrow(0, lo, m_perFrame);
         const auto earlier = m_cells.narrow(0, 0, lo);
         const auto window = m_distances.chebyshev.index_select(0, own).index_select(1, earlier); // [k, lo]
-        const auto feasible = (S >= m_rule.semanticThreshold).logical_and_(window <= reach());
+        // Whether the best pair inside the window reaches tau_s decides for all of them.
+        const auto near = at::where(window <= reach(), S, m_infeasible);
         const bool byTail = m_rule.parents == ParentRule::TreeTail;
-        const Choice choice =
-            byTail ? chooseTree(S, window, feasible) : chooseParent(S, own, earlier, feasible);
+        const Choice choice = byTail ? chooseTree(near, window) : chooseParent(near, own, earlier);
 
         auto tree = m_tree.narrow(0, lo, m_perFrame);
         const auto matchTree = m_tree.index_select(0, choice.match);
         const auto newTree = m_trees + choice.isRoot.cumsum(0) - 1;
         tree.copy_(at::where(choice.isRoot, newTree, matchTree));
+        setOrder(lo);
         m_trees = m_trees + choice.isRoot.sum();
 
         const auto parent = byTail ? m_tail.index_select(0, matchTree) : choice.match;
@@ -129,7 +136,8 @@ public:
         const auto joined = choice.isRoot.logical_not();
         m_depth.narrow(0, lo, m_perFrame).copy_((m_depth.index_select(0, parent) + 1) * joined);
         const auto similarity = [&](const at::Tensor& node) {
-            return S.gather(1, node.unsqueeze(1)).squeeze(1) * joined;
+            const auto cosine = S.gather(1, node.unsqueeze(1)).squeeze(1);
+            return at::where(joined, cosine, at::scalar_tensor(0, cosine.options()));
         };
         m_parentSimilarity.narrow(0, lo, m_perFrame).copy_(similarity(parent));
         m_matchSimilarity.narrow(0, lo, m_perFrame).copy_(similarity(choice.match));
@@ -170,34 +178,39 @@ private:
         at::Tensor isRoot; ///< bool [k]
     };
 
+    void setOrder(std::int64_t lo) {
+        const auto ids = m_ids.narrow(0, lo, m_perFrame);
+        m_order.narrow(0, lo, m_perFrame).copy_(m_tree.narrow(0, lo, m_perFrame) * m_nodes + ids);
+    }
     double reach() const { return 1.0 - m_rule.spatialThreshold; }
 
-    /// Highest cosine, then smallest distance, then smallest tree, then earliest node.
-    Choice chooseTree(const at::Tensor& S, const at::Tensor& window, const at::Tensor& feasible) const {
-        const std::int64_t lo = S.size(1);
-        const auto masked = at::where(feasible, S, at::scalar_tensor(kInfeasible, S.options()));
-        const auto best = masked.amax(1, true); // [k, 1]
-        const auto isRoot = best.squeeze(1) <= kInfeasible;
-        auto tied = masked == best;
-        const auto near = at::where(tied, window, at::scalar_tensor(kFar, window.options()));
-        tied = near == near.amin(1, true);
-        const auto key = m_tree.narrow(0, 0, lo) * m_nodes + m_ids.narrow(0, 0, lo); // tree first, then node
-        const auto most = at::scalar_tensor(m_nodes * m_nodes, key.options());
-        const auto first = at::where(tied, key.unsqueeze(0), most).amin(1);
+    /// Highest cosine, then smallest distance, then smallest tree, then earliest node. `near` [k, lo]:
+    /// cosines inside the window.
+    Choice chooseTree(const at::Tensor& near, const at::Tensor& window) const {
+        const auto best = near.amax(1, true); // [k, 1]
+        const auto isRoot = (best.squeeze(1) >= m_rule.semanticThreshold).logical_not();
+        const auto distance = at::where(near == best, window, m_far);
+        const auto tied = distance == distance.amin(1, true);
+        const auto order = m_order.narrow(0, 0, near.size(1)); // [lo]
+        const auto first = at::where(tied, order.unsqueeze(0), m_last).amin(1).to(at::kLong);
         return {first.remainder(m_nodes) * isRoot.logical_not(), isRoot};
     }
 
-    /// Highest similarity - lambda * distance (Eq. 7 and 8), then earliest node.
-    Choice chooseParent(const at::Tensor& S, const at::Tensor& own, const at::Tensor& earlier,
-                        const at::Tensor& feasible) const {
+    /// Highest similarity - lambda * distance (Eq. 7 and 8) of the pairs with c = 1, then earliest node.
+    Choice chooseParent(const at::Tensor& near, const at::Tensor& own, const at::Tensor& earlier) const {
         const auto distance = m_distances.euclidean.index_select(0, own).index_select(1, earlier);
-        const auto score =
-            at::where(feasible, S - kDistanceWeight * distance, at::scalar_tensor(kInfeasible, S.options()));
+        const auto linked = near >= m_rule.semanticThreshold;
+        const auto score = at::where(linked, near - kDistanceWeight * distance, m_infeasible);
         const auto best = score.amax(1, true);
         const auto isRoot = best.squeeze(1) <= kInfeasible;
-        const auto most = at::scalar_tensor(m_nodes, m_ids.options());
-        const auto first = at::where(score == best, m_ids.narrow(0, 0, S.size(1)).unsqueeze(0), most).amin(1);
+        const auto ids = m_ids.narrow(0, 0, near.size(1)).to(m_order.scalar_type());
+        const auto first = at::where(score == best, ids.unsqueeze(0), m_last).amin(1).to(at::kLong);
         return {first * isRoot.logical_not(), isRoot};
+    }
+
+    /// Tree, then node, in one number of the narrowest type that holds it.
+    at::ScalarType orderType() const {
+        return m_nodes * m_nodes <= std::numeric_limits<std::int32_t>::max() ? at::kInt : at::kLong;
     }
 
     ForestRule m_rule;
@@ -208,8 +221,10 @@ private:
     at::Tensor m_ids;
     at::Tensor m_tree, m_parent, m_match, m_depth;
     at::Tensor m_parentSimilarity, m_matchSimilarity;
-    at::Tensor m_tail;  ///< per tree
-    at::Tensor m_trees; ///< how many there are
+    at::Tensor m_tail;                      ///< per tree
+    at::Tensor m_trees;                     ///< how many there are
+    at::Tensor m_order;                     ///< tree * M + node, [M]
+    at::Tensor m_infeasible, m_far, m_last; ///< scalars
 };
 
 } // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include <doctest/doctest.h>
@@ -99,6 +100,20 @@ TEST_CASE("every mode selects, twice alike, on short and long videos and in half
                 checkSelection(selectionOf(video, settings), video);
             }
         }
+    }
+}
+
+TEST_CASE("features that are no numbers neither stop nor crash a selection") {
+    VideoTokens video = syntheticVideo(Motion::Drift, 52);
+    video.features.select(0, 1).select(0, 7).fill_(std::numeric_limits<float>::quiet_NaN());
+    video.features.select(0, 4).fill_(std::numeric_limits<float>::infinity());
+    video.attention.select(0, 2).fill_(std::numeric_limits<float>::quiet_NaN());
+    for (const TokenModeInfo& info : tokenModes()) {
+        CAPTURE(info.name);
+        const TokenRun run = selectionOf(video, settingsOf(info.mode, 0.25)).run;
+        CHECK(run.keptCells > 0);
+        const auto again = tokenRunFromValue(toValue(run));
+        CHECK_MESSAGE(again.ok(), (again.ok() ? "" : again.error().message));
     }
 }
 
@@ -227,7 +242,7 @@ TEST_CASE("a region cycle of a tenth keeps another region of ten in each frame")
 
 TEST_CASE("pixel difference prefers what changed and was not kept just before") {
     VideoTokens video = syntheticVideo(Motion::Object, 47);
-    video.pixelDifference.fill_(60); // below the quantile, though not much less likely
+    video.pixelDifference.fill_(60);                   // below the quantile, though not much less likely
     for (int frame = 1; frame < video.frames; ++frame) // another dozen of cells in each frame
         video.pixelDifference.select(0, frame).narrow(0, frame % 3 * 12, 12).fill_(100);
     const TokenRun run = selectionOf(video, settingsOf(TokenMode::PixelDiff, 0.2)).run;
