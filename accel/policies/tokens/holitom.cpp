@@ -137,7 +137,7 @@ HoliTomPlan planWindows(const std::vector<std::vector<bool>>& isStatic, int fram
                     fixed[n] = fixed[n] && isStatic[static_cast<std::size_t>(last) - 1][n];
             const std::int64_t gain = (last - first) * std::count(fixed.begin(), fixed.end(), true);
             const auto end = static_cast<std::size_t>(last) + 1;
-            if (best[static_cast<std::size_t>(first)] + gain > best[end]) {
+            if (best[static_cast<std::size_t>(first)] + gain >= best[end]) {
                 best[end] = best[static_cast<std::size_t>(first)] + gain;
                 from[end] = first;
             }

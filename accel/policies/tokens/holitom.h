@@ -25,8 +25,9 @@ struct HoliTomPlan {
     double effectiveShare = 1; ///< share / (what is left), at most 1
 };
 
-/// Windows of the largest total gain (#static cells x (frames - 1)) by dynamic programming; equal gains: the
-/// earlier first frame. `isStatic` [T-1][N]: cell n hardly changes from frame t to t + 1.
+/// Windows of the largest total gain (#static cells x (frames - 1)) by dynamic programming; of equal gains
+/// the one whose last window is shortest, so that frames without static cells stand alone. `isStatic`
+/// [T-1][N]: cell n hardly changes from frame t to t + 1.
 HoliTomPlan planWindows(const std::vector<std::vector<bool>>& isStatic, int frames, int cellsPerFrame,
                         double share);
 

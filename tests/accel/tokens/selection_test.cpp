@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "accel/policies/tokens/counter_random.h"
+#include "accel/policies/tokens/holitom.h"
 #include "accel/policies/tokens/token_policies.h"
 #include "accel/policies/tokens/token_selection.h"
 #include "tests/accel/tokens/synthetic_video.h"
@@ -292,6 +293,55 @@ TEST_CASE("DyCoke keeps first frames whole and what changed of the others") {
     const TokenRun little = selectionOf(video, settingsOf(TokenMode::DyCoke, 0.1)).run;
     CHECK(keptPerFrame(little) == std::vector<int>{36, 0, 0, 0, 36, 0});
     CHECK(!little.notes.empty());
+}
+
+TEST_CASE("HoliTom's windows are the best of all ways to cut the frames") {
+    CounterRandom random(9);
+    const int cells = 5;
+    for (int frames = 1; frames <= 7; ++frames) {
+        for (int round = 0; round < 20; ++round) {
+            std::vector<std::vector<bool>> isStatic(static_cast<std::size_t>(frames - 1));
+            for (auto& step : isStatic)
+                for (int cell = 0; cell < cells; ++cell)
+                    step.push_back(random.below(4) > 0);
+            const auto gainOf = [&](int first, int last) {
+                int count = 0;
+                for (std::size_t cell = 0; cell < cells; ++cell) {
+                    bool all = true;
+                    for (int t = first; t < last; ++t)
+                        all = all && isStatic[static_cast<std::size_t>(t)][cell];
+                    count += all;
+                }
+                return count * (last - first);
+            };
+            int best = 0;
+            for (int cuts = 0; cuts < 1 << (frames - 1); ++cuts) {
+                int gain = 0;
+                int first = 0;
+                for (int t = 0; t < frames; ++t) {
+                    if (t == frames - 1 || (cuts >> t & 1)) {
+                        gain += gainOf(first, t);
+                        first = t + 1;
+                    }
+                }
+                best = std::max(best, gain);
+            }
+            const HoliTomPlan plan = planWindows(isStatic, frames, cells, 0.25);
+            CHECK(plan.gain == best);
+            int covered = 0;
+            int gain = 0;
+            for (const HoliTomWindow& window : plan.windows) {
+                CHECK(window.first == covered);
+                covered = window.last + 1;
+                gain += gainOf(window.first, window.last);
+            }
+            CHECK(covered == frames);
+            CHECK(gain == best);
+        }
+    }
+    const HoliTomPlan moving = planWindows({{false, false}, {false, false}}, 3, 2, 0.25);
+    CHECK(moving.windows.size() == 3);
+    CHECK(moving.effectiveShare == doctest::Approx(0.25));
 }
 
 TEST_CASE("HoliTom keeps one copy of what stands still") {
