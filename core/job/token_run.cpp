@@ -86,6 +86,15 @@ void linkForest(const TokenRun& run, std::size_t links, ForestCut& cut) {
 
 } // namespace
 
+std::string_view nodeRoleName(NodeRole v) {
+    constexpr std::string_view kNames[] = {"root", "trunk", "leaf"};
+    return kNames[static_cast<std::size_t>(v)];
+}
+std::string_view edgeKindName(EdgeKind v) {
+    constexpr std::string_view kNames[] = {"none", "track", "root_link"};
+    return kNames[static_cast<std::size_t>(v)];
+}
+
 int newlineCount(const TokenRun& run, const std::vector<std::uint8_t>& keptCell) {
     const NewlinePolicy policy = run.settings.newlines;
     assert(policy != NewlinePolicy::Auto);

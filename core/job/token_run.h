@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
@@ -85,6 +86,9 @@ int newlineCount(const TokenRun& run, const std::vector<std::uint8_t>& keptCell)
 
 enum class NodeRole : std::uint8_t { Root, Trunk, Leaf };
 enum class EdgeKind : std::uint8_t { None, Track, RootLink };
+
+std::string_view nodeRoleName(NodeRole v); ///< "root", "trunk", "leaf"
+std::string_view edgeKindName(EdgeKind v); ///< "none", "track", "root_link"
 
 /// The forest as it stands at a cut of `budget` cells: after root merging where R > K.
 struct ForestCut {

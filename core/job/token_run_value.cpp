@@ -1,15 +1,11 @@
-#include <algorithm>
 #include <bit>
-#include <charconv>
-#include <cmath>
 #include <concepts>
-#include <limits>
-#include <optional>
-#include <span>
+#include <utility>
 
 #include "core/base/value_codec.h"
 #include "core/job/setting_reader.h"
 #include "core/job/token_run.h"
+#include "core/job/token_run_check.h"
 
 // A run's two written forms share one list of its arrays (visitArrays below).
 
@@ -17,8 +13,6 @@ namespace canopy {
 namespace {
 
 constexpr std::string_view kRegimes[] = {"none", "roots", "fill"};
-constexpr std::string_view kRoles[] = {"root", "trunk", "leaf"};
-constexpr std::string_view kEdges[] = {"none", "track", "root_link"};
 constexpr std::string_view kHostNewlines[] = {"one_token", "grid", "frame", "none"};
 /// Cells that a run may have: 1024 frames of 32 x 32.
 constexpr std::int64_t kMostCells = 1 << 20;
@@ -176,136 +170,6 @@ Value runValue(const TokenRun& r, ArrayForm form) {
     return v;
 }
 
-/// What is wrong with a run whose types are right; empty = nothing.
-class RunCheck {
-public:
-    explicit RunCheck(const TokenRun& run)
-        : m_run(run)
-        , m_cells(static_cast<std::size_t>(run.cells()))
-        , m_nodes(run.nodeCell.size()) {}
-
-    std::string problem() {
-        checkNumbers();
-        checkCells();
-        if (m_problem.empty())
-            checkNodes();
-        if (m_problem.empty())
-            checkMerges();
-        return m_problem;
-    }
-
-private:
-    void require(bool holds, std::string_view sentence) {
-        if (!holds && m_problem.empty())
-            m_problem = sentence;
-    }
-    template <typename T>
-    void requireSize(const std::vector<T>& array, std::size_t size, bool mayBeEmpty, std::string_view name) {
-        require(array.size() == size || (mayBeEmpty && array.empty()),
-                "\"" + std::string(name) + "\" has " + std::to_string(array.size()) + " entries instead of " +
-                    std::to_string(size));
-    }
-    template <typename T>
-    void requireRange(const std::vector<T>& array, std::int64_t low, std::int64_t end,
-                      std::string_view name) {
-        require(std::all_of(array.begin(), array.end(), [&](T item) { return item >= low && item < end; }),
-                "\"" + std::string(name) + "\" has an entry outside " + std::to_string(low) + " to " +
-                    std::to_string(end - 1));
-    }
-    void requireFinite(const std::vector<float>& array, std::string_view name) {
-        require(std::all_of(array.begin(), array.end(), [](float item) { return std::isfinite(item); }),
-                "\"" + std::string(name) + "\" has an entry that is no number");
-    }
-
-    void checkNumbers() {
-        const TokenRun& r = m_run;
-        const auto frames = static_cast<std::size_t>(r.frames);
-        requireSize(r.frameIndex, frames, true, "frame_index");
-        requireSize(r.frameSeconds, frames, true, "frame_seconds");
-        const int cells = r.cells();
-        require(r.featureWidth >= 0, "\"feature_width\" is negative");
-        require(r.candidates >= 0 && r.candidates <= cells, "\"candidates\" is not a number of cells");
-        require(r.budget >= 0 && r.budget <= cells, "\"budget\" is not a number of cells");
-        require(r.keptCells >= 0 && r.keptCells <= cells, "\"kept_cells\" is not a number of cells");
-        require(r.keptNewlines >= 0 && r.keptNewlines <= cells, "\"kept_newlines\" is not a number of rows");
-        require(r.modelTokens == r.keptCells + r.keptNewlines,
-                "\"model_tokens\" is not the sum of cells and newlines");
-        require(r.roots >= 0 && static_cast<std::size_t>(r.roots) <= m_nodes, "\"roots\" exceeds the nodes");
-        requireRange(r.layerTokens, 0, std::numeric_limits<int>::max(), "layer_tokens");
-    }
-    void checkCells() {
-        const TokenRun& r = m_run;
-        requireSize(r.candidate, m_cells, false, "candidate");
-        requireSize(r.candidateScore, m_cells, true, "score");
-        requireSize(r.priority, m_cells, true, "priority");
-        requireSize(r.kept, m_cells, false, "kept");
-        requireSize(r.mergedInto, m_cells, true, "merged_into");
-        requireRange(r.candidate, 0, 2, "candidate");
-        requireRange(r.kept, 0, 2, "kept");
-        requireRange(r.priority, -1, r.candidates, "priority");
-        requireRange(r.mergedInto, -1, r.cells(), "merged_into");
-        requireFinite(r.candidateScore, "score");
-        if (!m_problem.empty() || r.priority.empty())
-            return;
-        std::vector<bool> seen(static_cast<std::size_t>(r.candidates));
-        for (const std::int32_t rank : r.priority) {
-            if (rank < 0)
-                continue;
-            require(!seen[static_cast<std::size_t>(rank)], "\"priority\" holds a rank twice");
-            seen[static_cast<std::size_t>(rank)] = true;
-        }
-        require(std::find(seen.begin(), seen.end(), false) == seen.end(), "\"priority\" lacks a rank");
-    }
-    void checkNodes() {
-        const TokenRun& r = m_run;
-        requireSize(r.nodeTree, m_nodes, false, "tree");
-        requireSize(r.nodeParent, m_nodes, false, "parent");
-        requireSize(r.nodeParentSimilarity, m_nodes, false, "parent_similarity");
-        requireSize(r.nodeMatch, m_nodes, false, "match");
-        requireSize(r.nodeMatchSimilarity, m_nodes, false, "match_similarity");
-        requireSize(r.nodeDepth, m_nodes, false, "depth");
-        requireRange(r.nodeCell, 0, r.cells(), "cell");
-        requireRange(r.nodeTree, 0, r.roots, "tree");
-        requireRange(r.nodeDepth, 0, std::max(r.frames, 1), "depth");
-        requireFinite(r.nodeParentSimilarity, "parent_similarity");
-        requireFinite(r.nodeMatchSimilarity, "match_similarity");
-        if (!m_problem.empty())
-            return;
-        int roots = 0;
-        for (std::size_t i = 0; i < m_nodes; ++i) {
-            require(i == 0 || r.nodeCell[i - 1] < r.nodeCell[i], "\"cell\" of \"nodes\" is not ascending");
-            require(r.candidate[static_cast<std::size_t>(r.nodeCell[i])] == 1,
-                    "a node stands on a cell that is no candidate");
-            for (const std::int32_t other : {r.nodeParent[i], r.nodeMatch[i]})
-                require(other >= -1 && other < static_cast<std::int64_t>(i),
-                        "a node's parent or match does not stand before it");
-            roots += r.nodeParent[i] < 0;
-        }
-        require(roots == r.roots, "\"roots\" is not the number of nodes without a parent");
-    }
-    void checkMerges() {
-        const TokenRun& r = m_run;
-        std::vector<bool> gone(m_nodes);
-        const auto isStandingRoot = [&](std::int32_t node) {
-            return node >= 0 && static_cast<std::size_t>(node) < m_nodes &&
-                   r.nodeParent[static_cast<std::size_t>(node)] < 0 && !gone[static_cast<std::size_t>(node)];
-        };
-        for (const auto& merge : r.merges) {
-            if (!isStandingRoot(merge.child) || !isStandingRoot(merge.parent) ||
-                merge.parent >= merge.child || !std::isfinite(merge.similarity)) {
-                require(false, "a merge does not link two standing roots, the later to the earlier");
-                return;
-            }
-            gone[static_cast<std::size_t>(merge.child)] = true;
-        }
-    }
-
-    const TokenRun& m_run;
-    std::size_t m_cells;
-    std::size_t m_nodes;
-    std::string m_problem;
-};
-
 Error damaged(const std::string& what) {
     return makeError(ErrorCode::Malformed, "This record of chosen tokens cannot be used: " + what +
                                                ". It is damaged or not from this program; ask again.");
@@ -320,18 +184,11 @@ Value cutValue(const ForestCut& cut) {
     v.set("depth", arrayValue(cut.depth, ArrayForm::Plain));
     Value::Array roles, edges;
     for (std::size_t i = 0; i < cut.parent.size(); ++i) {
-        roles.emplace_back(kRoles[static_cast<std::size_t>(cut.role[i])]);
-        edges.emplace_back(kEdges[static_cast<std::size_t>(cut.edge[i])]);
+        roles.emplace_back(nodeRoleName(cut.role[i]));
+        edges.emplace_back(edgeKindName(cut.edge[i]));
     }
     v.set("role", std::move(roles)).set("edge", std::move(edges));
     return v;
-}
-
-template <typename T>
-void append(std::string& line, T value) {
-    char text[32];
-    const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-    line.append(text, end);
 }
 
 } // namespace
@@ -399,7 +256,7 @@ Result<TokenRun> tokenRunFromValue(const Value& value) {
         return damaged("the arrays of its merges differ in length");
     for (std::size_t i = 0; i < child.size(); ++i)
         r.merges.push_back({child[i], parent[i], similarity[i]});
-    if (const std::string problem = RunCheck(r).problem(); !problem.empty())
+    if (const std::string problem = tokenRunProblem(r); !problem.empty())
         return damaged(problem);
     return r;
 }
@@ -409,57 +266,6 @@ std::string tokenRunJson(const TokenRun& run) {
     if (!run.nodeCell.empty())
         v.set("cut", cutValue(cutAt(run, run.budget)));
     return toJson(v) + '\n';
-}
-
-std::string tokenRunCsv(const TokenRun& run) {
-    const ForestCut cut = cutAt(run, run.budget);
-    std::vector<std::int32_t> nodeOf(static_cast<std::size_t>(run.cells()), -1);
-    for (std::size_t node = 0; node < run.nodeCell.size(); ++node)
-        nodeOf[static_cast<std::size_t>(run.nodeCell[node])] = static_cast<std::int32_t>(node);
-    std::vector<float> similarity = run.nodeParentSimilarity; // roots that were linked: with their new parent
-    for (int i = 0; i < run.roots - cut.roots; ++i) {
-        const auto& merge = run.merges[static_cast<std::size_t>(i)];
-        similarity[static_cast<std::size_t>(merge.child)] = merge.similarity;
-    }
-    std::string csv = "frame,frame_index,seconds,row,column,candidate,score,priority,kept,merged_into,node,"
-                      "tree,parent_cell,parent_similarity,edge,depth,role\n";
-    std::size_t cell = 0;
-    for (int frame = 0; frame < run.frames; ++frame) {
-        const auto f = static_cast<std::size_t>(frame);
-        for (int inFrame = 0; inFrame < run.rows * run.columns; ++inFrame, ++cell) {
-            append(csv, frame), csv += ',';
-            if (!run.frameIndex.empty())
-                append(csv, run.frameIndex[f]);
-            csv += ',';
-            if (!run.frameSeconds.empty())
-                append(csv, run.frameSeconds[f]);
-            csv += ',', append(csv, inFrame / run.columns), csv += ',', append(csv, inFrame % run.columns);
-            csv += run.candidate[cell] ? ",1," : ",0,";
-            if (!run.candidateScore.empty())
-                append(csv, run.candidateScore[cell]);
-            csv += ',';
-            if (!run.priority.empty())
-                append(csv, run.priority[cell]);
-            csv += run.kept[cell] ? ",1," : ",0,";
-            if (!run.mergedInto.empty())
-                append(csv, run.mergedInto[cell]);
-            if (nodeOf[cell] < 0) {
-                csv += ",,,,,,,\n";
-                continue;
-            }
-            const auto node = static_cast<std::size_t>(nodeOf[cell]);
-            csv += ',', append(csv, nodeOf[cell]), csv += ',', append(csv, cut.tree[node]), csv += ',';
-            if (cut.parent[node] >= 0)
-                append(csv, run.nodeCell[static_cast<std::size_t>(cut.parent[node])]);
-            csv += ',';
-            if (cut.parent[node] >= 0)
-                append(csv, similarity[node]);
-            csv += ',', csv += kEdges[static_cast<std::size_t>(cut.edge[node])], csv += ',';
-            append(csv, cut.depth[node]), csv += ',';
-            csv += kRoles[static_cast<std::size_t>(cut.role[node])], csv += '\n';
-        }
-    }
-    return csv;
 }
 
 } // namespace canopy
