@@ -36,10 +36,8 @@ struct Size {
 };
 
 constexpr Size kSizes[] = {
-    {"T=64 13x13 D=3584 random", 64, 13, 3584, false},
-    {"T=64 13x13 D=3584 still", 64, 13, 3584, true},
-    {"T=16 14x14 D=320 still", 16, 14, 320, true},
-    {"T=8 14x14 D=320 random", 8, 14, 320, false},
+    {"T=64 13x13 D=3584 random", 64, 13, 3584, false}, {"T=64 13x13 D=3584 still", 64, 13, 3584, true},
+    {"T=16 14x14 D=320 still", 16, 14, 320, true},     {"T=8 14x14 D=320 random", 8, 14, 320, false},
     {"T=8 14x14 D=320 still", 8, 14, 320, true},
 };
 
