@@ -138,9 +138,8 @@ void AnswerCard::build() {
     for (const auto& info : tokenModes()) {
         if (info.kind == TokenModeKind::Unpruned)
             continue;
-        auto* action =
-            menu->addAction(QString::fromUtf8(info.label.data(), qsizetype(info.label.size())), this,
-                            [this, mode = info.mode] { Q_EMIT compareRequested(m_id, mode); });
+        auto* action = menu->addAction(modeLabel(info.mode), this,
+                                       [this, mode = info.mode] { Q_EMIT compareRequested(m_id, mode); });
         action->setToolTip(QString::fromUtf8(info.help.data(), qsizetype(info.help.size())));
         action->setData(int(info.mode));
     }
@@ -278,8 +277,9 @@ void AnswerCard::showFigures(const AskView& ask, const AskView* unpruned) {
     setText(m_head, isUnpruned ? tr("unpruned") : percentText(ask.request.tokens.keep));
     m_headUnpruned->setVisible(unpruned != nullptr);
     const auto figures = [](const Answer& a) {
-        return std::array{secondsText(a.firstWordSeconds), secondsText(a.prefillSeconds),
-                          mebibytes(double(a.kvBytes))};
+        return std::array{a.featuresCached ? tr("%1, frames cached").arg(secondsText(a.firstWordSeconds))
+                                           : secondsText(a.firstWordSeconds),
+                          secondsText(a.prefillSeconds), mebibytes(double(a.kvBytes))};
     };
     const auto mine = figures(*ask.answer);
     for (std::size_t i = 0; i < m_figures.size(); ++i) {
@@ -296,9 +296,6 @@ void AnswerCard::showFigures(const AskView& ask, const AskView* unpruned) {
         notes << tr("Layers of the language model kept %1 to %2 tokens of the sequence.")
                      .arg(*std::min_element(ask.run->layerTokens.begin(), ask.run->layerTokens.end()))
                      .arg(*std::max_element(ask.run->layerTokens.begin(), ask.run->layerTokens.end()));
-    if (ask.answer->featuresCached)
-        notes << tr(
-            "The frames were encoded for an earlier question; its first word came without that time.");
     setText(m_notes, notes.join(u' '));
 }
 

@@ -85,9 +85,12 @@ QString percentText(double share) {
 QString settingsWords(const TokenSettings& settings) {
     if (settings.mode == TokenMode::All)
         return trText("nothing pruned");
-    const auto label = tokenModeInfo(settings.mode).label;
-    return trText("%1 kept, %2")
-        .arg(percentText(settings.keep), QString::fromUtf8(label.data(), qsizetype(label.size())));
+    return trText("%1 kept, %2").arg(percentText(settings.keep), modeLabel(settings.mode));
+}
+
+QString modeLabel(TokenMode mode) {
+    const auto label = tokenModeInfo(mode).label;
+    return QString::fromUtf8(label.data(), qsizetype(label.size()));
 }
 
 QString timeText(double seconds) {

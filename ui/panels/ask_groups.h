@@ -35,6 +35,7 @@ Agreement agreementOf(const AskView& a, const AskView& b);
 QString percentText(double share);
 /// "10 % kept, ForestPrune (code)", "nothing pruned"
 QString settingsWords(const TokenSettings& settings);
+QString modeLabel(TokenMode mode); ///< for people: "ForestPrune (code)"
 /// Seconds as "0:02.25"
 QString timeText(double seconds);
 /// Bytes as "0.28 MiB"

@@ -24,7 +24,7 @@ QString controlWords(const AskGroup& group, const AskView& pruned) {
         const AskView* control = group.findRun(info.mode, pruned.request.tokens.keep);
         if (!control || !control->answer)
             continue;
-        const QString label = QString::fromUtf8(info.label.data(), qsizetype(info.label.size()));
+        const QString label = modeLabel(info.mode);
         const QString at = percentText(pruned.request.tokens.keep);
         const QString text = QString::fromStdString(control->answer->text);
         return agreementOf(*control, pruned) == Agreement::Same
@@ -94,10 +94,8 @@ void CompareView::fill(Side& side, const AskView& ask) {
     side.id = ask.id;
     side.answer->setText(QString::fromStdString(ask.answer ? ask.answer->text : ask.text));
     QString settings = percentText(ask.request.tokens.keep);
-    if (ask.request.tokens.mode != TokenMode::All) {
-        const auto label = tokenModeInfo(ask.request.tokens.mode).label;
-        settings += u'\n' + QString::fromUtf8(label.data(), qsizetype(label.size()));
-    }
+    if (ask.request.tokens.mode != TokenMode::All)
+        settings += u'\n' + modeLabel(ask.request.tokens.mode);
     side.settings->setText(settings);
     side.letters->setValues(ask.request.options,
                             ask.answer ? ask.answer->letterProbabilities : std::vector<double>());

@@ -1,5 +1,7 @@
 #include "ui/panels/question_group.h"
 
+#include <set>
+
 #include <QLabel>
 #include <QPushButton>
 #include <QVBoxLayout>
@@ -171,10 +173,16 @@ void QuestionGroup::showRuns() {
             item->widget()->deleteLater();
         delete item;
     }
-    for (std::size_t i = 0; i < m_group.asks.size(); ++i) {
-        const auto& ask = m_group.asks[i];
-        const QString share =
+    std::set<TokenMode> modes;
+    for (const auto& ask : m_group.asks)
+        if (ask.request.tokens.mode != TokenMode::All)
+            modes.insert(ask.request.tokens.mode);
+    const bool manyModes = modes.size() > 1;
+    for (const auto& ask : m_group.asks) {
+        QString share =
             ask.request.tokens.mode == TokenMode::All ? tr("100 %") : percentText(ask.request.tokens.keep);
+        if (manyModes && ask.request.tokens.mode != TokenMode::All)
+            share += u' ' + modeLabel(ask.request.tokens.mode);
         auto* button = new QPushButton(share);
         button->setObjectName(QStringLiteral("runButton%1").arg(ask.id));
         button->setAccessibleName(settingsWords(ask.request.tokens));

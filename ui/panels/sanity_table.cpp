@@ -57,8 +57,7 @@ void SanityTable::setGroup(const AskGroup& group, const AskView& of) {
             agreement = agreementOf(view, reference) == Agreement::Same ? tr("agrees") : tr("differs");
         const QString tokens = view.answer ? QLocale().toString(view.answer->videoTokens) : QString();
         const QString seconds =
-            view.answer ? tr("%1 s").arg(QLocale().toString(view.answer->firstWordSeconds, 'f', 2))
-                        : QString();
+            view.answer ? tr("%1 s").arg(QLocale().toString(view.answer->prefillSeconds, 'f', 2)) : QString();
         int column = 0;
         for (const auto& text : {name, answer, agreement, tokens, seconds}) {
             auto* label = textLabel(text, column >= 3 ? "figure2" : strong ? "strongLabel" : "label");
@@ -70,9 +69,16 @@ void SanityTable::setGroup(const AskGroup& group, const AskView& of) {
         }
         ++row;
     };
-    const auto labelOf = [](TokenMode mode) {
-        const auto label = tokenModeInfo(mode).label;
-        return QString::fromUtf8(label.data(), qsizetype(label.size()));
+    const auto heads = [&] {
+        int column = 0;
+        for (const auto& text :
+             {tr("Tokens chosen by"), tr("Answer"), QString(), tr("Tokens"), tr("Prefill")}) {
+            auto* label = textLabel(text, "caption");
+            if (column >= 3)
+                label->setAlignment(Qt::AlignRight);
+            m_grid->addWidget(label, row, column++);
+        }
+        ++row;
     };
     bool any = false;
     for (const auto& info : tokenModes()) {
@@ -84,13 +90,14 @@ void SanityTable::setGroup(const AskGroup& group, const AskView& of) {
             continue;
         }
         if (!any) {
+            heads();
             if (unpruned)
                 line(tr("Unpruned"), *unpruned, true);
             if (!unpruned || unpruned->id != of.id)
-                line(labelOf(of.request.tokens.mode), of, true);
+                line(modeLabel(of.request.tokens.mode), of, true);
             any = true;
         }
-        line(labelOf(info.mode), *control, false);
+        line(modeLabel(info.mode), *control, false);
         if (control->answer) {
             ++answered;
             agreeing += agreementOf(*control, reference) == Agreement::Same;

@@ -365,11 +365,10 @@ void AskWorkspace::showDifference(JobId a, JobId b) {
 void AskWorkspace::followKeep() {
     const bool follows = m_layer->scene().isEmpty() || m_layer->setKeep(m_p.chat->form().keep());
     m_p.chat->form().setSliderNote(
-        follows
-            ? QString()
-            : tr("%1 chooses anew for every share: the picture stays at %2. Ask to see another.")
-                  .arg(QString::fromUtf8(tokenModeInfo(m_layer->scene().run().settings.mode).label.data()))
-                  .arg(percentText(m_layer->scene().keep())));
+        follows ? QString()
+                : tr("%1 chooses anew for every share: the picture stays at %2. Ask to see another.")
+                      .arg(modeLabel(m_layer->scene().run().settings.mode))
+                      .arg(percentText(m_layer->scene().keep())));
     showReadout();
 }
 
