@@ -1,4 +1,5 @@
 #include "accel/cuda/block_attention.h"
+#include "accel/cuda/block_score.h"
 #include "accel/cuda/cuda_device.h"
 #include "accel/cuda/probe.h"
 #include "accel/runtime/kernel_table.h"
@@ -8,8 +9,8 @@ namespace canopy::accel::cuda {
 namespace {
 
 constexpr const char* kArchitectures = CANOPY_CUDA_ARCHITECTURES;
-constexpr KernelTable kHopperKernels{probe, blockAttention};
-constexpr KernelTable kOtherKernels{probe, nullptr};
+constexpr KernelTable kHopperKernels{probe, blockAttention, blockScore};
+constexpr KernelTable kOtherKernels{probe, nullptr, nullptr};
 
 Result<std::unique_ptr<Device>> makeDevice(int index) {
     return makeCudaDevice(index, {kHopperKernels, kOtherKernels}, kArchitectures);

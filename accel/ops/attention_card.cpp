@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
 #include "accel/cuda/block_attention.h"
+#include "accel/ops/card_tensor.h"
 #include "accel/runtime/kernel_table.h"
 
 namespace canopy::accel::ops {
@@ -22,25 +22,6 @@ using cuda::TokenSpan;
 constexpr std::int64_t kMostKeys = 64 * 65'536;
 
 static_assert(kernels::kAttentionBlock == cuda::kQueryTile);
-
-cuda::TensorStrides stridesOf(const at::Tensor& x) {
-    return {x.stride(0), x.stride(1), x.stride(2)};
-}
-
-/// As TMA reads it: the last dimension contiguous, everything else at multiples of 16 bytes.
-at::Tensor aligned(const at::Tensor& x) {
-    constexpr std::int64_t kElements = 8;
-    bool fits = x.stride(3) == 1 && reinterpret_cast<std::uintptr_t>(x.const_data_ptr()) % 16 == 0;
-    for (std::int64_t d = 0; d < 3; ++d)
-        fits = fits && (x.size(d) == 1 || x.stride(d) % kElements == 0);
-    return fits ? x : x.clone(at::MemoryFormat::Contiguous);
-}
-
-std::int32_t narrowed(std::int64_t value, const char* what) {
-    TORCH_CHECK(value <= std::numeric_limits<std::int32_t>::max(), "attention on the card got ", value, " ",
-                what, "; expected fewer than 2^31");
-    return static_cast<std::int32_t>(value);
-}
 
 /// Arrays of a call, one behind the other in one buffer that is copied to the card at once.
 class Upload {
@@ -152,7 +133,7 @@ bool hasCardKernel(const at::Tensor& q, const at::Tensor& k, double scale) {
 AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, const at::Tensor& vAny,
                              double scale, const AttentionOptions& options, bool wantsSum) {
     const c10::DeviceGuard guard(qAny.device());
-    const at::Tensor q = aligned(qAny), k = aligned(kAny), v = aligned(vAny);
+    const at::Tensor q = alignedForCard(qAny), k = alignedForCard(kAny), v = alignedForCard(vAny);
     AttentionOutput result;
     result.out = at::empty(q.sizes(), q.options().memory_format(at::MemoryFormat::Contiguous));
     if (wantsSum)
@@ -164,16 +145,16 @@ AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, con
     params.v = v.const_data_ptr();
     params.out = result.out.mutable_data_ptr();
     params.logSumExp = wantsSum ? result.logSumExp.mutable_data_ptr<float>() : nullptr;
-    params.qStrides = stridesOf(q);
-    params.kStrides = stridesOf(k);
-    params.vStrides = stridesOf(v);
-    params.outStrides = stridesOf(result.out);
-    params.batch = narrowed(q.size(0), "batch rows");
-    params.heads = narrowed(q.size(2), "heads");
-    params.keyHeads = narrowed(k.size(2), "key heads");
-    params.queryTokens = narrowed(q.size(1), "queries");
-    params.keyTokens = narrowed(k.size(1), "keys");
-    params.headDim = narrowed(q.size(3), "channels");
+    params.qStrides = cardStrides(q);
+    params.kStrides = cardStrides(k);
+    params.vStrides = cardStrides(v);
+    params.outStrides = cardStrides(result.out);
+    params.batch = narrowedForCard(q.size(0), "batch rows");
+    params.heads = narrowedForCard(q.size(2), "heads");
+    params.keyHeads = narrowedForCard(k.size(2), "key heads");
+    params.queryTokens = narrowedForCard(q.size(1), "queries");
+    params.keyTokens = narrowedForCard(k.size(1), "keys");
+    params.headDim = narrowedForCard(q.size(3), "channels");
     params.scale = static_cast<float>(scale);
     params.tileCount = (params.queryTokens + cuda::kQueryTile - 1) / cuda::kQueryTile;
 
@@ -188,7 +169,7 @@ AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, con
         params.keys.kind = KeyListKind::Causal;
 
     const auto items = std::int64_t{params.batch} * params.heads * params.tileCount;
-    narrowed(items, "tiles of queries");
+    narrowedForCard(items, "tiles of queries");
     const auto bytes = cuda::blockAttentionWorkspaceBytes(params.batch, params.heads, params.tileCount);
     const at::Tensor workspace = at::empty({static_cast<std::int64_t>(bytes)}, q.options().dtype(at::kByte));
     params.workspace = workspace.mutable_data_ptr();

@@ -12,10 +12,11 @@ class Device;
 
 namespace cuda {
 struct BlockAttentionParams;
-}
+struct BlockScoreParams;
+} // namespace cuda
 
 /// Raised whenever KernelTable, CudaModule, Device or a type they name changes its layout.
-inline constexpr std::uint32_t kCudaModuleAbi = 2;
+inline constexpr std::uint32_t kCudaModuleAbi = 3;
 
 /// Entry points of our kernels: raw device pointers, sizes and a cudaStream_t; no LibTorch type. Each returns
 /// a cudaError_t as int, 0 for success, and only queues its work. `ops` checks arguments and chooses.
@@ -24,6 +25,8 @@ struct KernelTable {
     int (*probe)(std::int32_t* out, std::int32_t count, std::int32_t value, void* stream);
     /// Attention over all or chosen keys (accel/cuda/block_attention.h). Null on cards other than Hopper's.
     int (*blockAttention)(const cuda::BlockAttentionParams& params, void* stream);
+    /// Chooses blocks of keys by an estimate (accel/cuda/block_score.h). Null on cards other than Hopper's.
+    int (*blockScore)(const cuda::BlockScoreParams& params, void* stream);
 };
 
 /// What libcanopy_cuda.so hands out under kCudaModuleSymbol.

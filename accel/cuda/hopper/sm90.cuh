@@ -55,6 +55,55 @@ __device__ __forceinline__ void loadBox(std::uint32_t destination, const CUtenso
                  : "memory");
 }
 
+// Two blocks of a cluster: each reads half of what both need, and the copy engine writes it to both.
+
+__device__ __forceinline__ std::uint32_t rankInCluster() {
+    std::uint32_t rank;
+    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+/// All threads of all blocks of the cluster. What was written to shared memory before is visible after.
+__device__ __forceinline__ void syncCluster() {
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
+                     : "memory");
+}
+
+/// Arrives on the barrier at this address in block `rank` of the cluster.
+__device__ __forceinline__ void arriveAt(std::uint32_t barrier, std::uint32_t rank) {
+    asm volatile("{\n"
+                 ".reg .b32 there;\n"
+                 "mapa.shared::cluster.u32 there, %0, %1;\n"
+                 "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+                 "}" ::"r"(barrier),
+                 "r"(rank)
+                 : "memory");
+}
+
+/// Box of a [B, heads, cells, S, D] map (D innermost, S tokens to a cell): token `token` of cells from `cell`
+/// on.
+__device__ __forceinline__ void loadCells(std::uint32_t destination, const CUtensorMap& map,
+                                          std::uint32_t barrier, std::int32_t column, std::int32_t token,
+                                          std::int32_t cell, std::int32_t head, std::int32_t batch) {
+    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4, %5, %6, %7}], [%2];" ::"r"(destination),
+                 "l"(&map), "r"(barrier), "r"(column), "r"(token), "r"(cell), "r"(head), "r"(batch)
+                 : "memory");
+}
+
+/// The same to the same place of both blocks of the cluster, each of whose barriers counts the bytes.
+__device__ __forceinline__ void loadCellsToBoth(std::uint32_t destination, const CUtensorMap& map,
+                                                std::uint32_t barrier, std::int32_t column,
+                                                std::int32_t token, std::int32_t cell, std::int32_t head,
+                                                std::int32_t batch) {
+    constexpr std::uint16_t kBoth = 3;
+    asm volatile(
+        "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+        "[%0], [%1, {%3, %4, %5, %6, %7}], [%2], %8;" ::"r"(destination),
+        "l"(&map), "r"(barrier), "r"(column), "r"(token), "r"(cell), "r"(head), "r"(batch), "h"(kBoth)
+        : "memory");
+}
+
 __device__ __forceinline__ void prefetchMap(const CUtensorMap& map) {
     asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }

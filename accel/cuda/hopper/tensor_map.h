@@ -14,4 +14,9 @@ namespace canopy::accel::cuda::hopper {
 cudaError_t makeTensorMap(CUtensorMap& map, const void* data, const TensorStrides& strides,
                           std::int32_t batch, std::int32_t heads, std::int32_t tokens, std::int32_t headDim);
 
+/// Map of the same tensor as cells of `stride` tokens, [batch, heads, tokens / stride, stride, D], for boxes
+/// of 128 cells x 1 token x kBoxColumns columns.
+cudaError_t makeCellMap(CUtensorMap& map, const void* data, const TensorStrides& strides, std::int32_t batch,
+                        std::int32_t heads, std::int32_t tokens, std::int32_t stride, std::int32_t headDim);
+
 } // namespace canopy::accel::cuda::hopper

@@ -1,11 +1,12 @@
-"""Block-sparse attention as a user of PyTorch would otherwise run it, beside canopy-bench on the same inputs and lists.
+"""What a user of PyTorch would otherwise run, beside canopy-bench.
 
     python baselines.py CANOPY_BENCH [--case "d 0.3"] [--rounds 3] [--json FILE]
 
-canopy-bench exports one case (32,760 tokens, 12 heads) as safetensors. FlexAttention runs it compiled, its blocks all full
+An attention case: canopy-bench exports it (32,760 tokens, 12 heads) as safetensors. FlexAttention runs it compiled, its blocks all full
 (128 x 128, the kernel options that are fastest among those listed below), and its output is compared with ours. The
-processes alternate `rounds` times, since the two do not share one; a figure is the median over all calls. Needs torch and
-safetensors.
+processes alternate `rounds` times, since the two do not share one; a figure is the median over all calls. A case "estimate,
+S 8" or "estimate, S 16": the choice of blocks by torch.compile of the operators that canopy-bench's "eager" contender runs
+one by one, on random inputs of the same size. Needs torch and safetensors.
 """
 import json
 import os
@@ -68,8 +69,38 @@ def flex_calls(tensors):
     return calls
 
 
-def main():
-    bench, case, rounds = sys.argv[1], option("--case", "d 0.3"), option("--rounds", 3)
+def estimate(q, k, stride, tau):
+    """q, k [L, H, D] bfloat16 to the chosen blocks [H, L / 128, L / 128]."""
+    cells = lambda x: x.permute(2, 0, 1, 3).flatten(2)
+    scores = cells(q.unflatten(0, (-1, stride)).flip(1)) @ cells(k.unflatten(0, (-1, stride))).transpose(1, 2)
+    weights = torch.softmax(scores * (q.shape[2] ** -0.5 / stride), 2, torch.float32)
+    weights = weights.unflatten(2, (-1, 128 // stride)).sum(3).unflatten(1, (-1, 128 // stride)).sum(2)
+    ordered, order = torch.sort(weights, dim=2, descending=True, stable=True)
+    keep = torch.cumsum(ordered, 2) - ordered < weights.sum(2, True) * tau
+    return torch.zeros_like(keep).scatter(2, order, keep)
+
+
+def compare_estimate(bench, case, rounds):
+    report = os.path.join(tempfile.mkdtemp(), "ours.json")
+    command = [bench, "--no-check", "--quick", "--case", case, "--rounds", "9", "--json", report]
+    stride = int(case.split()[-1])
+    q, k = (torch.randn(32768, 12, 128, device="cuda", dtype=torch.bfloat16) for _ in "qk")
+    compiled = torch.compile(estimate, dynamic=False)
+    collected = {}
+    for _ in range(rounds):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        for contender in json.load(open(report))["timed"][0]["contenders"]:
+            collected.setdefault(contender["name"], []).extend(contender["ms"])
+        collected.setdefault("torch.compile", []).extend(times(lambda: compiled(q, k, stride, 0.9), 9))
+    ours = statistics.median(collected["ours"])
+    print(f"{case}: 12 x 32768 x 128, torch {torch.__version__}")
+    for name, values in collected.items():
+        median = statistics.median(values)
+        print(f"  {name:16s} {median:8.3f} ms ({min(values):.3f} to {max(values):.3f})  ours: x{median / ours:.2f}")
+    return collected
+
+
+def compare_attention(bench, case, rounds):
     folder = tempfile.mkdtemp()
     inputs, report = os.path.join(folder, "case.safetensors"), os.path.join(folder, "ours.json")
     ours_command = [bench, "--no-check", "--quick", "--case", case, "--rounds", "9", "--json", report]
@@ -98,6 +129,13 @@ def main():
         median = statistics.median(values)
         rate = (dense if name in ("cuDNN", "ours, dense") else flop) / median * 1e-9
         print(f"  {name:78s} {median:8.3f} ms ({min(values):.3f} to {max(values):.3f}) {rate:6.1f} TFLOP/s  ours, lists: x{median / ours:.2f}")
+    return collected
+
+
+def main():
+    case = option("--case", "d 0.3")
+    compare = compare_estimate if case.startswith("estimate") else compare_attention
+    collected = compare(sys.argv[1], case, option("--rounds", 3))
     if "--json" in sys.argv:
         json.dump(collected, open(option("--json", ""), "w"))
 

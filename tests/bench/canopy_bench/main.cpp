@@ -23,6 +23,7 @@
 #include "accel/runtime/cuda_loader.h"
 #include "accel/runtime/device.h"
 #include "core/formats/safetensors.h"
+#include "tests/bench/canopy_bench/estimate.h"
 #include "tests/bench/canopy_bench/report.h"
 
 using namespace canopy;
@@ -49,6 +50,15 @@ std::vector<Contender> contendersOf(const AttentionCase& what, const AttentionPr
                               selectedFlop(what, problem),
                               [p = problem] { accel::ops::attention(p.q, p.k, p.v, p.options); }});
     return contenders;
+}
+
+void record(Report& report, const AttentionCase& what, const AttentionProblem& problem,
+            std::vector<Timing> timings) {
+    TimedCase timed{what, 1, problem.metadataBytes, std::move(timings), readCardState()};
+    timed.density = problem.pairs / (static_cast<double>(what.heads) * static_cast<double>(what.tokens) *
+                                     static_cast<double>(what.tokens));
+    printTimed(timed);
+    report.timed.push_back(std::move(timed));
 }
 
 TensorBytes bytesOf(const char* name, DType type, const at::Tensor& cpu) {
@@ -117,15 +127,16 @@ int main(int argc, char** argv) {
             if (!only.empty() && what.name != only)
                 continue;
             const AttentionProblem problem = makeProblem(what, device->torchDevice(), 12);
-            TimedCase timed{what, 1, problem.metadataBytes,
-                            interleave(contendersOf(what, problem, quick), 2, rounds), readCardState()};
-            timed.density =
-                problem.pairs / (static_cast<double>(what.heads) * static_cast<double>(what.tokens) *
-                                 static_cast<double>(what.tokens));
-            printTimed(timed);
-            report.timed.push_back(std::move(timed));
+            record(report, what, problem, interleave(contendersOf(what, problem, quick), 2, rounds));
             if (!exported.empty())
                 exportProblem(problem, exported);
+        }
+        for (const EstimateCase& estimate : estimateCases(quick)) {
+            if (!only.empty() && estimate.what.name != only)
+                continue;
+            const AttentionProblem problem = makeProblem(estimate.what, device->torchDevice(), 13);
+            record(report, estimate.what, problem,
+                   interleave(estimateContenders(estimate, problem), 2, rounds));
         }
     }
     if (!json.empty())

@@ -1,0 +1,147 @@
+#include "accel/ops/block_score.h"
+
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "accel/cuda/block_score.h"
+#include "accel/ops/card_tensor.h"
+#include "accel/reference/block_score.h"
+#include "accel/runtime/kernel_table.h"
+
+namespace canopy::accel::ops {
+
+namespace {
+
+using reference::kScoreBlock;
+
+std::int64_t blocksOf(std::int64_t tokens) {
+    return (tokens + kScoreBlock - 1) / kScoreBlock;
+}
+
+void check(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& options) {
+    TORCH_CHECK(q.dim() == 4 && q.sizes() == k.sizes() && q.scalar_type() == k.scalar_type() &&
+                    q.device() == k.device() && q.is_floating_point() && q.size(1) > 0,
+                "chooseBlocks got q ", q.sizes(), " ", q.scalar_type(), " and k ", k.sizes(), " ",
+                k.scalar_type(),
+                "; expected two equal shapes [B, L, H, D] of one floating dtype and device, L above 0");
+    TORCH_CHECK(options.stride == 8 || options.stride == 16, "chooseBlocks got a stride of ", options.stride,
+                "; expected 8 or 16");
+    TORCH_CHECK(options.tau.defined() && options.tau.scalar_type() == at::kFloat &&
+                    options.tau.device() == q.device() && options.tau.is_contiguous() &&
+                    options.tau.sizes() == at::IntArrayRef({q.size(2)}),
+                "chooseBlocks got no tau of ", q.size(2), " contiguous float32 on ", q.device());
+}
+
+bool hasScoreKernel(const at::Tensor& q, double scale) {
+    const KernelTable* kernels = cardKernels();
+    return q.is_cuda() && q.scalar_type() == at::kBFloat16 && (q.size(3) == 64 || q.size(3) == 128) &&
+           blocksOf(q.size(1)) <= cuda::kMostScoreBlocks && scale > 0 && kernels && kernels->blockScore;
+}
+
+/// Whole cells: the kernel knows no shorter last one.
+at::Tensor wholeCells(const at::Tensor& x, std::int64_t stride) {
+    const std::int64_t missing = (stride - x.size(1) % stride) % stride;
+    return missing == 0 ? alignedForCard(x) : at::constant_pad_nd(x, {0, 0, 0, 0, 0, missing}).contiguous();
+}
+
+BlockChoice byKernel(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
+                     const BlockScoreOptions& options) {
+    const c10::DeviceGuard guard(qAny.device());
+    const at::Tensor q = wholeCells(qAny, options.stride), k = wholeCells(kAny, options.stride);
+    const std::int64_t blocks = blocksOf(q.size(1)), entries = q.size(0) * q.size(2) * blocks;
+    const auto place = q.options();
+    CardKeyLists lists{kScoreBlock, at::empty({entries}, place.dtype(at::kInt)),
+                       at::empty({entries}, place.dtype(at::kInt)),
+                       at::empty({entries * blocks}, place.dtype(at::kUInt16))};
+    BlockChoice choice;
+    if (options.wantsWeights)
+        choice.weights = at::empty({q.size(0), q.size(2), blocks, blocks}, place.dtype(at::kFloat));
+    const auto bytes = cuda::blockScoreWorkspaceBytes(q.size(0), q.size(2), q.size(1), options.stride);
+    const at::Tensor workspace = at::empty({static_cast<std::int64_t>(bytes)}, place.dtype(at::kByte));
+
+    cuda::BlockScoreParams params;
+    params.q = q.const_data_ptr();
+    params.k = k.const_data_ptr();
+    params.qStrides = cardStrides(q);
+    params.kStrides = cardStrides(k);
+    params.batch = narrowedForCard(q.size(0), "batch rows");
+    params.heads = narrowedForCard(q.size(2), "heads");
+    params.tokens = narrowedForCard(q.size(1), "tokens");
+    params.headDim = narrowedForCard(q.size(3), "channels");
+    params.stride = static_cast<std::int32_t>(options.stride);
+    params.scale = static_cast<float>(scale);
+    params.tau = options.tau.const_data_ptr<float>();
+    params.keepsFirst = options.keepsFirst;
+    params.keepsDiagonal = options.keepsDiagonal;
+    params.workspace = workspace.mutable_data_ptr();
+    params.weights = options.wantsWeights ? choice.weights.mutable_data_ptr<float>() : nullptr;
+    params.starts = static_cast<std::uint32_t*>(lists.starts.mutable_data_ptr());
+    params.counts = lists.counts.mutable_data_ptr<std::int32_t>();
+    params.ids = static_cast<std::uint16_t*>(lists.ids.mutable_data_ptr());
+    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(q.device());
+    const int code = cardKernels()->blockScore(params, stream.native_handle());
+    TORCH_CHECK(code == 0, "the choice of blocks could not be queued: CUDA error ", code, " for q ",
+                q.sizes(), ". Check the card with nvidia-smi, and report this with the log.");
+    choice.lists.cardLists = std::move(lists);
+    return choice;
+}
+
+/// Blocks of one row by rising number.
+std::vector<std::int32_t> chooseRow(const float* weights, std::int64_t blocks, float tau, std::int64_t own,
+                                    const BlockScoreOptions& options) {
+    std::vector<std::int32_t> order(static_cast<std::size_t>(blocks));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [weights](std::int32_t a, std::int32_t b) { return weights[a] > weights[b]; });
+    const float all = std::accumulate(weights, weights + blocks, 0.0F);
+    std::vector<std::int32_t> chosen;
+    float before = 0.0F;
+    for (const std::int32_t block : order) {
+        if (before < tau * all || tau >= 1.0F || (options.keepsFirst && block == 0) ||
+            (options.keepsDiagonal && block == own))
+            chosen.push_back(block);
+        before += weights[block];
+    }
+    std::sort(chosen.begin(), chosen.end());
+    return chosen;
+}
+
+BlockChoice byReference(const at::Tensor& q, const at::Tensor& k, double scale,
+                        const BlockScoreOptions& options) {
+    BlockChoice choice;
+    const at::Tensor weights = reference::blockWeights(q, k, scale, options.stride);
+    const at::Tensor host = weights.cpu().contiguous(), tau = options.tau.cpu();
+    const std::int64_t blocks = weights.size(3), rows = weights.numel() / blocks;
+    std::vector<std::int64_t> offsets{0};
+    std::vector<std::int32_t> ids;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const std::int64_t head = row / blocks % q.size(2);
+        const auto chosen = chooseRow(host.const_data_ptr<float>() + row * blocks, blocks,
+                                      tau.const_data_ptr<float>()[head], row % blocks, options);
+        ids.insert(ids.end(), chosen.begin(), chosen.end());
+        offsets.push_back(static_cast<std::int64_t>(ids.size()));
+    }
+    choice.lists.keyBlockOffsets = at::tensor(offsets, at::kLong);
+    choice.lists.keyBlockIds = at::tensor(ids, at::kInt);
+    if (options.wantsWeights)
+        choice.weights = weights;
+    return choice;
+}
+
+} // namespace
+
+BlockChoice chooseBlocks(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& options) {
+    check(q, k, options);
+    const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(3))));
+    return hasScoreKernel(q, scale) ? byKernel(q, k, scale, options) : byReference(q, k, scale, options);
+}
+
+} // namespace canopy::accel::ops
