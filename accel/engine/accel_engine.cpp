@@ -291,7 +291,19 @@ private:
             device.resetPeak();
             return peak;
         };
-        return answerVideo(qaModel(job, record), job, options, observer, stop).answer;
+        Answer answer = answerVideo(qaModel(job, record), job, options, observer, stop).answer;
+        trimSometimes(device);
+        return answer;
+    }
+
+    /// Questions come many in a row and each has other sizes, which leaves holes in the heap. Giving them
+    /// back after each would cost the next one its page faults, so it is done when enough has gathered.
+    void trimSometimes(Device& device) {
+        constexpr std::uint64_t kHoles = std::uint64_t{64} << 20;
+        if (device.memory().allocatedBytes < m_afterTrim + kHoles)
+            return;
+        releaseCaches();
+        m_afterTrim = device.memory().allocatedBytes;
     }
 
     JobSummary run(GenerationRequest& job, const ModelRecord& record, JobObserver& observer,
@@ -352,6 +364,7 @@ private:
     std::unique_ptr<Device> m_cuda;
     std::optional<LoadedModel> m_model;
     std::optional<LoadedQaModel> m_qaModel;
+    std::uint64_t m_afterTrim = 0; ///< resident size after the last trim between questions
     std::atomic<bool> m_broken = false;
 };
 
