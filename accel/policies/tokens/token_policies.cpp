@@ -19,13 +19,23 @@ namespace {
 /// Keeps every cell: All, and the modes that choose inside the language model.
 class KeepAll : public TokenSelector {
 public:
-    explicit KeepAll(const TokenSettings& settings)
-        : m_settings(settings) {}
+    KeepAll(const TokenSettings& resolved, const TokenSettings& asked)
+        : m_settings(resolved)
+        , m_asked(asked) {}
     TokenSelection select(const VideoTokens& video, const std::stop_token&) override {
         const double begin = steadySeconds();
         TokenRun run = startRun(m_settings, video);
         std::vector<std::int32_t> cells(static_cast<std::size_t>(run.cells()));
         std::iota(cells.begin(), cells.end(), 0);
+        const bool newlinesAsked =
+            m_asked.newlines != NewlinePolicy::Auto && m_asked.newlines != m_settings.newlines;
+        const bool positionsAsked =
+            m_asked.positions != PositionPolicy::Auto && m_asked.positions != m_settings.positions;
+        if (newlinesAsked || positionsAsked)
+            addNote(run, "The language model is given the unpruned sequence, so the choices of newlines and "
+                         "positions do not apply.");
+        if (m_settings.mode != TokenMode::All && m_settings.accounting == BudgetAccounting::AllTokens)
+            addNote(run, "Inside the language model the share counts newlines of rows in any case.");
         const auto device = video.features.device();
         TokenSelection selection;
         if (m_settings.mode == TokenMode::All) {
@@ -33,6 +43,7 @@ public:
             run.settings.accounting = BudgetAccounting::Cells;
             selection = keepInOrder(std::move(run), cells, device);
         } else {
+            run.settings.accounting = BudgetAccounting::Cells;
             run.budget = tokenBudget(run, m_settings.keep);
             selection = keepCells(std::move(run), cells, device);
         }
@@ -42,14 +53,15 @@ public:
 
 private:
     TokenSettings m_settings;
+    TokenSettings m_asked;
 };
 
-std::unique_ptr<TokenSelector> makeSelector(const TokenSettings& resolved) {
+std::unique_ptr<TokenSelector> makeSelector(const TokenSettings& resolved, const TokenSettings& asked) {
     switch (resolved.mode) {
     case TokenMode::All:
     case TokenMode::FrameFusion:
     case TokenMode::FastV:
-        return std::make_unique<KeepAll>(resolved);
+        return std::make_unique<KeepAll>(resolved, asked);
     case TokenMode::ForestCode:
     case TokenMode::ForestPaper:
     case TokenMode::ForestBalanced:
@@ -83,7 +95,7 @@ std::unique_ptr<TokenSelector> makeSelector(const TokenSettings& resolved) {
 TokenPolicy makeTokenPolicy(const TokenSettings& settings) {
     const TokenSettings resolved = resolveTokenSettings(settings);
     TokenPolicy policy;
-    policy.selector = makeSelector(resolved);
+    policy.selector = makeSelector(resolved, settings);
     if (resolved.mode == TokenMode::FastV)
         policy.reducer = std::make_unique<FastV>(resolved.keep);
     if (resolved.mode == TokenMode::FrameFusion) {

@@ -116,6 +116,9 @@ TEST_CASE("the unpruned sequence has every position of its host") {
             CHECK(layout.positions.equal(at::arange(length)));
             CHECK(layout.unprunedTokens == length);
             CHECK(selection.run.modelTokens == length);
+            CHECK(selection.run.notes.size() == 1); // that the policy asked for does not apply
+            settings.newlines = NewlinePolicy::Auto;
+            CHECK(makeTokenPolicy(settings).selector->select(video, {}).run.notes.empty());
         }
     }
 }

@@ -276,6 +276,38 @@ TEST_CASE("wrong types and names of a written run are refused") {
     CHECK(!tokenRunFromValue(bytes.set("cells", std::move(cells))).ok());
 }
 
+TEST_CASE("whatever is read can be cut, budgeted and exported") {
+    const std::vector<std::uint8_t> good = toCbor(toValue(smallForest()));
+    std::uint32_t state = 1;
+    const auto next = [&](std::size_t end) {
+        state = state * 1664525 + 1013904223;
+        return static_cast<std::size_t>(state >> 8) % end;
+    };
+    int read = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::vector<std::uint8_t> bytes = good;
+        for (std::size_t i = 0; i <= next(3); ++i)
+            bytes[next(bytes.size())] = static_cast<std::uint8_t>(next(256));
+        const auto value = parseCbor(bytes);
+        if (!value)
+            continue;
+        const auto run = tokenRunFromValue(*value);
+        if (!run) {
+            CHECK(!run.error().message.empty());
+            continue;
+        }
+        ++read;
+        for (const double keep : {0.01, 0.5, 1.0})
+            CHECK(tokenBudget(*run, keep) >= 1);
+        for (const int budget : {0, 1, 2, 6, 1000})
+            CHECK(cutAt(*run, run->priority.empty() ? run->budget : budget).keptCell.size() ==
+                  static_cast<std::size_t>(run->cells()));
+        CHECK(!tokenRunCsv(*run).empty());
+        CHECK(!tokenRunJson(*run).empty());
+    }
+    CHECK(read > 100);
+}
+
 TEST_CASE("the CSV has a line for each cell") {
     const std::string csv = tokenRunCsv(smallForest());
     CHECK(std::count(csv.begin(), csv.end(), '\n') == 7);
