@@ -158,11 +158,18 @@ void AskPanel::rebuild() {
                 dresser::dress(widget, m_theme);
             m_stickToEnd = true;
         } else {
-            m_widgets[i]->setGroup(m_groups[i], m_shown);
+            // While words stream into one answer the others are left alone.
+            auto* widget = m_widgets[i];
+            const bool showsIt = m_groups[i].find(m_shown) || m_groups[i].find(m_shownBefore);
+            if (looksTheSame(widget->group().asks, m_groups[i].asks) &&
+                !(showsIt && m_shown != m_shownBefore))
+                continue;
+            widget->setGroup(m_groups[i], m_shown);
+            if (m_hasTheme) // icons of marks that came with this state
+                dresser::dress(widget, m_theme);
         }
-        if (m_hasTheme) // icons of marks that came with this state
-            dresser::dress(m_widgets[i], m_theme);
     }
+    m_shownBefore = m_shown;
     m_empty->setVisible(m_groups.empty());
     m_empty->setText(m_form->video().isEmpty() ? tr("Attach a video or choose a clip, then ask about it.")
                                                : tr("No questions about this video yet."));

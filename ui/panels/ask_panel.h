@@ -58,6 +58,7 @@ private:
     std::vector<AskView> m_asks;
     std::vector<AskGroup> m_groups;
     JobId m_shown = 0;
+    JobId m_shownBefore = 0; ///< as the groups know it
     ElidedLabel* m_heading;
     QToolButton* m_export;
     QMenu* m_exportMenu;

@@ -6,8 +6,16 @@
 
 namespace canopy::ui {
 
+namespace {
+
+constexpr double kMaxCachedPixels = 8e6; ///< enlarged pictures are drawn anew
+
+} // namespace
+
 TokenLayer::TokenLayer(QObject* parent)
-    : QObject(parent) {}
+    : QObject(parent) {
+    connect(this, &TokenLayer::changed, this, [this] { m_painted = QImage(); });
+}
 
 void TokenLayer::setTheme(const Theme& theme) {
     m_theme = theme;
@@ -160,7 +168,21 @@ void TokenLayer::paintOver(QPainter& painter, const QRectF& picture, const QRect
         return;
     painter.save();
     painter.setClipRect(visible);
-    paintTokens(painter, picture, m_scene, what(), m_theme);
+    const double ratio = painter.device()->devicePixelRatioF();
+    if (picture.width() * picture.height() * ratio * ratio > kMaxCachedPixels) {
+        paintTokens(painter, picture, m_scene, what(), m_theme);
+    } else {
+        if (m_painted.isNull() || m_paintedFor != picture || m_painted.devicePixelRatio() != ratio) {
+            m_painted =
+                QImage((picture.size() * ratio).toSize() + QSize(2, 2), QImage::Format_ARGB32_Premultiplied);
+            m_painted.setDevicePixelRatio(ratio);
+            m_painted.fill(Qt::transparent);
+            m_paintedFor = picture;
+            QPainter inner(&m_painted);
+            paintTokens(inner, QRectF(QPointF(), picture.size()), m_scene, what(), m_theme);
+        }
+        painter.drawImage(picture.topLeft(), m_painted);
+    }
     QString text = m_scene.sampleWords(m_sample);
     if (m_probe && !m_probe->cosine.empty())
         text = tr("Similarity with the chosen cell, contour at %1")

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include <QImage>
 #include <QObject>
 
 #include "core/studio/ask_view.h"
@@ -84,6 +85,8 @@ private:
 
     Theme m_theme;
     bool m_hasTheme = false;
+    QImage m_painted; ///< the overlay as drawn last: frames between two samples share it
+    QRectF m_paintedFor;
     TokenScene m_scene;
     TokenLook m_look = TokenLook::Tokens;
     double m_seconds = 0;
