@@ -1,3 +1,4 @@
+#include <QAction>
 #include <QLabel>
 #include <QPlainTextEdit>
 #include <QPushButton>
@@ -138,6 +139,57 @@ private Q_SLOTS:
         auto stopped = ui::exportOverlayVideo(video, layer.exportValue(), folder / "stopped.mp4", stop);
         QVERIFY(!stopped.ok());
         QVERIFY(!std::filesystem::exists(folder / "stopped.mp4"));
+    }
+
+    void aClipBeingMadeDoesNotTakeThePicture() {
+        qputenv("CANOPY_FAKE_BLOCK_MS", "20");
+        WindowDriver d("canopy-fake-worker");
+        open(d);
+        auto& window = d.window();
+        QTRY_VERIFY_WITH_TIMEOUT(d.form().model(), kPatience);
+        window.workspace().generate(false);
+        QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot()->running != 0, kPatience);
+        QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot()->preview != nullptr, kPatience);
+        QCOMPARE(d.viewer().clipFile(), sample());
+        QVERIFY(!d.viewer().showsPreview());
+        window.setWorkspace(ui::Workspace::Create); // there it is what one looks for
+        QTRY_VERIFY_WITH_TIMEOUT(d.viewer().showsPreview() || d.lastIs(JobState::Done), kPatience);
+        QTRY_VERIFY_WITH_TIMEOUT(d.lastIs(JobState::Done), kPatience);
+        // A question in the queue is no clip: it offers its place in Ask.
+        open(d);
+        ask(d, QStringLiteral("Is there a ball?"));
+        QTRY_VERIFY_WITH_TIMEOUT(answered(d, 1), kPatience);
+        window.setWorkspace(ui::Workspace::Create);
+        const JobId id = d.lastJob()->record.id;
+        Q_EMIT window.queuePanel().jobChosen(id);
+        QVERIFY(d.viewer().cardSentence().contains(QStringLiteral("Is there a ball?")));
+        d.find<QPushButton>("openInAsk")->click();
+        QCOMPARE(int(window.currentWorkspace()), int(ui::Workspace::Ask));
+        QTRY_COMPARE_WITH_TIMEOUT(window.askWorkspace().shown(), id, kPatience);
+    }
+
+    void keysOfTheWorkspaces() {
+        WindowDriver d("canopy-fake-worker");
+        auto& window = d.window();
+        QVERIFY(QTest::qWaitForWindowActive(&window));
+        QTest::keyClick(&window, Qt::Key_4, Qt::AltModifier);
+        QCOMPARE(int(window.currentWorkspace()), int(ui::Workspace::Ask));
+        QCOMPARE(window.focusWidget(), window.askPanel().form().focusTarget());
+        // Ctrl+Enter asks here, and makes no clip.
+        QTest::keyClick(&window, Qt::Key_Return, Qt::ControlModifier);
+        QVERIFY(!d.find<QLabel>("askProblems")->text().isEmpty());
+        QTest::keyClick(&window, Qt::Key_F6, Qt::ShiftModifier);
+        QVERIFY(window.focusWidget() != window.askPanel().form().focusTarget());
+        QTest::keyClick(&window, Qt::Key_1, Qt::ControlModifier);
+        QCOMPARE(int(window.currentWorkspace()), int(ui::Workspace::Create));
+        QCOMPARE(d.find<QAction>("generate")->shortcuts().size(), 2);
+        QVERIFY(d.find<QAction>("ask")->shortcuts().isEmpty());
+        // A dock that was closed in Create stays closed after a visit to Ask.
+        d.find<QWidget>("queueDock")->hide();
+        window.setWorkspace(ui::Workspace::Ask);
+        window.setWorkspace(ui::Workspace::Create);
+        QVERIFY(!d.find<QWidget>("queueDock")->isVisible());
+        QVERIFY(d.find<QWidget>("promptDock")->isVisible());
     }
 
     void tableSaysWhatIsDrawn() {

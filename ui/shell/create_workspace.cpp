@@ -157,10 +157,11 @@ void CreateWorkspace::setActive(bool active) {
         m_p.viewer->showCard({}, {});
         return;
     }
-    if (runningClip() && m_follow)
-        showJob(m_snapshot->running);
-    else
-        updateShown();
+    // What was chosen or started meanwhile is shown from its beginning.
+    const JobId id = runningClip() && m_follow ? m_snapshot->running : m_job;
+    m_job = 0;
+    if (id)
+        showJob(id);
     welcome();
 }
 
@@ -312,6 +313,10 @@ void CreateWorkspace::onClips(const std::vector<Clip>& clips) {
 }
 
 void CreateWorkspace::showJob(JobId id) {
+    if (!m_active) {
+        m_job = id;
+        return;
+    }
     if (id == m_job)
         return updateShown();
     m_offered.clear();
