@@ -103,19 +103,28 @@ int evaluate(EvaluateOptions options) {
         session.workerProgram.empty() ? executableFolder() / "canopy-worker" : session.workerProgram;
     run.worker.topics = {};
     double shownAt = 0;
-    run.progress = [&shownAt](const EvaluationProgress& p) { printProgress(p, shownAt); };
+    Precision precision = run.base.precision;
+    std::set<std::string> told; ///< videos of which not all was used
+    run.progress = [&](const EvaluationProgress& p) {
+        precision = p.precision;
+        if (!p.videoNotes.empty() && told.insert(p.video.string()).second)
+            for (const std::string& note : p.videoNotes)
+                std::fprintf(stderr, "%s: %s\n", printable(p.video.filename().string()).c_str(),
+                             printable(note).c_str());
+        printProgress(p, shownAt);
+    };
 
     std::set<std::filesystem::path> videos;
     for (const QuestionRow& row : run.rows)
         videos.insert(row.video);
-    const ReportHead head{run.model.defaults.label,
-                          run.model.id,
-                          videos.size(),
-                          run.rows.size(),
-                          run.base.frames,
-                          std::string(precisionName(run.base.precision)),
-                          std::string(deviceName(run.base.device)),
-                          CANOPY_VERSION};
+    ReportHead head{run.model.defaults.label,
+                    run.model.id,
+                    videos.size(),
+                    run.rows.size(),
+                    run.base.frames,
+                    {},
+                    std::string(deviceName(run.base.device)),
+                    CANOPY_VERSION};
     const auto questions = run.rows;
     const auto arms = run.arms;
     const auto journal = run.journal;
@@ -133,6 +142,7 @@ int evaluate(EvaluateOptions options) {
     std::fputs("\n", stderr);
     if (!answers)
         return report(answers.error());
+    head.precision = precisionName(precision);
     const auto table = compareArms(questions, arms, *answers);
     std::printf("%s", reportMarkdown(head, table).c_str());
     if (!options.out.empty()) {

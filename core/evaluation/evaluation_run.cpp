@@ -68,6 +68,7 @@ Result<void> sample(AskRequest& request, const QaModelRecord& model, const std::
     request.frameIndex = frames->frameIndex;
     request.frameSeconds = frames->frameSeconds;
     request.videoSeconds = frames->videoSeconds;
+    request.videoNotes = frames->notes;
     return media::writeFramesFile(*frames, to);
 #else
     (void)model, (void)to, (void)stop;
@@ -132,7 +133,7 @@ private:
                         return ready;
                 if (auto done = question(request, arm, row); !done)
                     return done;
-                tell(arm, row);
+                tell(arm, row, request.videoNotes);
             }
         }
         return {};
@@ -159,13 +160,14 @@ private:
         const auto answer = answerFromValue(outcome.summary);
         if (!answer)
             return answer.error();
+        m_precision = answer->request.precision;
         return m_journal.add(arm, row,
                              {answer->text, isRight(asked, answer->text), answer->letterProbabilities,
                               answer->videoTokens, answer->firstWordSeconds, answer->selectSeconds,
                               answer->prefillSeconds, answer->kvBytes});
     }
 
-    void tell(std::size_t arm, std::size_t row) {
+    void tell(std::size_t arm, std::size_t row, const std::vector<std::string>& videoNotes) {
         ++m_answeredHere;
         if (!m_options.progress)
             return;
@@ -174,6 +176,8 @@ private:
         p.answers = m_options.arms.size() * m_options.rows.size();
         p.arm = m_options.arms[arm].name();
         p.video = m_options.rows[row].video;
+        p.precision = m_precision;
+        p.videoNotes = videoNotes;
         p.remainingSeconds = (steadySeconds() - m_startedAt) / static_cast<double>(m_answeredHere) *
                              static_cast<double>(p.answers - p.answered);
         m_options.progress(p);
@@ -187,6 +191,7 @@ private:
     client::JobId m_job = 0;
     const double m_startedAt;
     std::size_t m_answeredHere = 0;
+    Precision m_precision = Precision::Auto;
 };
 
 } // namespace

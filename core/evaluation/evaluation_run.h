@@ -19,7 +19,9 @@ struct EvaluationProgress {
     std::size_t answers = 0;
     std::string arm;
     std::filesystem::path video;
-    double remainingSeconds = 0; ///< from the answers of this run; 0 = unknown
+    double remainingSeconds = 0;           ///< from the answers of this run; 0 = unknown
+    Precision precision = Precision::Auto; ///< as the worker resolved it
+    std::vector<std::string> videoNotes;   ///< what of this video was not used
 };
 
 struct EvaluationOptions {
