@@ -6,7 +6,7 @@
 
 #include "accel/cuda/hopper/attention_kernel.cuh"
 #include "accel/cuda/hopper/tensor_map.h"
-#include "accel/cuda/hopper/tile_order.h"
+#include "accel/cuda/tile_order.h"
 
 namespace canopy::accel::cuda {
 
@@ -79,8 +79,8 @@ int blockAttention(const BlockAttentionParams& params, void* streamHandle) {
         constexpr std::size_t kCounterInts = blockAttentionWorkspaceBytes(0, 0, 0) / sizeof(std::int32_t);
         std::int32_t* order = args.ticket + kCounterInts;
         args.order = order;
-        status = hopper::orderTiles(order, params.keys, params.batch, params.heads, params.tileCount,
-                                    rowsInCache(params, cacheBytes), stream);
+        status = orderTiles(order, params.keys, params.batch, params.heads, params.tileCount,
+                            rowsInCache(params, cacheBytes), stream);
     }
     if (status != cudaSuccess)
         return status;

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-// Attention over chosen keys on a Hopper card (wgmma, TMA), free of LibTorch.
+// Attention over chosen keys on a card, free of LibTorch.
 //
 //   out[b, i, h] = sum_j softmax_j(scale * q[b, i, h] . k[b, j, g(h)]) * v[b, j, g(h)]    j over the keys i
 //   sees
@@ -83,8 +83,11 @@ constexpr std::size_t blockAttentionWorkspaceBytes(std::int64_t batch, std::int6
     return kCounterBytes + sizeof(std::int32_t) * static_cast<std::size_t>(batch * heads * tileCount);
 }
 
-/// KernelTable::blockAttention. Arguments are the caller's promise: accel/ops/attention.h checks them. The
+/// By wgmma and TMA, for Hopper. Arguments are the caller's promise: accel/ops/attention.h checks them. The
 /// result has the same bits on every call.
 int blockAttention(const BlockAttentionParams& params, void* stream);
+
+/// The same by mma.sync and cp.async, for cards from compute capability 8.0 on. Runs on Hopper too.
+int blockAttentionMma(const BlockAttentionParams& params, void* stream);
 
 } // namespace canopy::accel::cuda

@@ -22,9 +22,17 @@ cudaError_t launchScores(const ScoreArgs& args, int multiprocessors, cudaStream_
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
         status != cudaSuccess)
         return status;
-    const int clusters = std::min<int>(multiprocessors / 2, args.items);
-    kernel<<<static_cast<unsigned>(2 * clusters), hopper::kScoreThreads, kBytes, stream>>>(args);
-    return cudaGetLastError();
+    cudaLaunchAttribute pairs{};
+    pairs.id = cudaLaunchAttributeClusterDimension;
+    pairs.val.clusterDim = {2, 1, 1};
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(2 * std::min<int>(multiprocessors / 2, args.items)));
+    config.blockDim = dim3(hopper::kScoreThreads);
+    config.dynamicSmemBytes = kBytes;
+    config.stream = stream;
+    config.attrs = &pairs;
+    config.numAttrs = 1;
+    return cudaLaunchKernelEx(&config, kernel, args);
 }
 
 cudaError_t launchSelect(const SelectArgs& args, std::int32_t entries, cudaStream_t stream) {

@@ -9,8 +9,8 @@ namespace canopy::accel::cuda {
 namespace {
 
 constexpr const char* kArchitectures = CANOPY_CUDA_ARCHITECTURES;
-constexpr KernelTable kHopperKernels{probe, blockAttention, blockScore};
-constexpr KernelTable kOtherKernels{probe, nullptr, nullptr};
+constexpr KernelTable kHopperKernels{probe, blockAttention, blockAttentionMma, true, blockScore};
+constexpr KernelTable kOtherKernels{probe, blockAttentionMma, blockAttentionMma, false, nullptr};
 
 Result<std::unique_ptr<Device>> makeDevice(int index) {
     return makeCudaDevice(index, {kHopperKernels, kOtherKernels}, kArchitectures);

@@ -73,7 +73,7 @@ void checkCardLists(const at::Tensor& q, const at::Tensor& k, const AttentionOpt
     const CardKeyLists& lists = *options.cardLists;
     TORCH_CHECK(hasKernel, "attention got block lists on the card for q ", q.scalar_type(), " ", q.sizes(),
                 " on ", q.device(),
-                "; expected bfloat16 with 64 or 128 channels on a Hopper card. Give the lists on the CPU.");
+                "; expected bfloat16 with 64 or 128 channels on a card. Give the lists on the CPU.");
     TORCH_CHECK(!options.keyBlockOffsets.defined() && !options.keyBlockIds.defined() &&
                     options.ranges.empty() && !options.causal,
                 "attention got block lists on the card and others, ranges or causal; give one of them");
@@ -294,14 +294,16 @@ AttentionOutput run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
     const bool onCard = hasCardKernel(q, k, scale);
     if (options.cardLists)
         checkCardLists(q, k, options, onCard);
-    if (onCard)
-        return attendOnCard(q, k, v, scale, options, wantsSum);
     if (hasKernel(q))
         return byKernel(q, k, v, scale, options, wantsSum);
     // LibTorch aligns a causal triangle at the first key, ours ends at the last one.
     const bool square = q.size(1) == k.size(1);
     const bool fits = !options.causal || square || q.size(1) == 1;
-    if (q.device().is_cuda() && !hasLists && !wantsSum && k.size(1) > 0 && fits)
+    const bool libTorchFits =
+        q.device().is_cuda() && !hasLists && !options.cardLists && !wantsSum && k.size(1) > 0 && fits;
+    if (onCard && (isCardKernelFastest() || !libTorchFits))
+        return attendOnCard(q, k, v, scale, options, wantsSum);
+    if (libTorchFits)
         return {byLibTorch(q, k, v, scale, options.ranges, options.causal && square), {}};
     return byReference(q, k, v, scale, options);
 }

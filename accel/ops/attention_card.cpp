@@ -126,12 +126,15 @@ bool hasCardKernel(const at::Tensor& q, const at::Tensor& k, double scale) {
     if (!q.is_cuda() || q.scalar_type() != at::kBFloat16 || (q.size(3) != 64 && q.size(3) != 128) ||
         q.numel() == 0 || k.numel() == 0 || k.size(1) > kMostKeys || scale <= 0)
         return false;
-    const KernelTable* kernels = cardKernels();
-    return kernels && kernels->blockAttention;
+    return cardKernels() != nullptr;
+}
+
+bool isCardKernelFastest() {
+    return cardKernels()->isFastestDense;
 }
 
 AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, const at::Tensor& vAny,
-                             double scale, const AttentionOptions& options, bool wantsSum) {
+                             double scale, const AttentionOptions& options, bool wantsSum, CardForm form) {
     const c10::DeviceGuard guard(qAny.device());
     const at::Tensor q = alignedForCard(qAny), k = alignedForCard(kAny), v = alignedForCard(vAny);
     AttentionOutput result;
@@ -174,7 +177,9 @@ AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, con
     const at::Tensor workspace = at::empty({static_cast<std::int64_t>(bytes)}, q.options().dtype(at::kByte));
     params.workspace = workspace.mutable_data_ptr();
     const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(q.device());
-    const int code = cardKernels()->blockAttention(params, stream.native_handle());
+    const auto kernel =
+        form == CardForm::Mma ? cardKernels()->blockAttentionMma : cardKernels()->blockAttention;
+    const int code = kernel(params, stream.native_handle());
     TORCH_CHECK(code == 0, "attention's kernel could not be queued: CUDA error ", code, " for q ", q.sizes(),
                 ", k ", k.sizes(), ". Check the card with nvidia-smi, and report this with the log.");
     return result;

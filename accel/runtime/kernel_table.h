@@ -16,15 +16,19 @@ struct BlockScoreParams;
 } // namespace cuda
 
 /// Raised whenever KernelTable, CudaModule, Device or a type they name changes its layout.
-inline constexpr std::uint32_t kCudaModuleAbi = 3;
+inline constexpr std::uint32_t kCudaModuleAbi = 4;
 
 /// Entry points of our kernels: raw device pointers, sizes and a cudaStream_t; no LibTorch type. Each returns
 /// a cudaError_t as int, 0 for success, and only queues its work. `ops` checks arguments and chooses.
 struct KernelTable {
     /// Writes `value + index` to `count` ints. Proves that the module holds code for this card.
     int (*probe)(std::int32_t* out, std::int32_t count, std::int32_t value, void* stream);
-    /// Attention over all or chosen keys (accel/cuda/block_attention.h). Null on cards other than Hopper's.
+    /// Attention over all or chosen keys (accel/cuda/block_attention.h), by the form for this card.
     int (*blockAttention)(const cuda::BlockAttentionParams& params, void* stream);
+    /// By the form for cards from compute capability 8.0 on, which tests run on any.
+    int (*blockAttentionMma)(const cuda::BlockAttentionParams& params, void* stream);
+    /// Whether blockAttention is the faster one beside LibTorch's without lists, too: measured on Hopper.
+    bool isFastestDense;
     /// Chooses blocks of keys by an estimate (accel/cuda/block_score.h). Null on cards other than Hopper's.
     int (*blockScore)(const cuda::BlockScoreParams& params, void* stream);
 };

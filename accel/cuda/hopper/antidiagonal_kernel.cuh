@@ -7,6 +7,7 @@
 #include "accel/cuda/block_score.h"
 #include "accel/cuda/hopper/shared_layout.cuh"
 #include "accel/cuda/hopper/wgmma.cuh"
+#include "accel/cuda/softmax.cuh"
 
 // R of block_score.h is a matrix product over S D channels: cells by cells, their tokens side by side, those
 // of the queries in reverse. One tile is 128 query cells x kScoreTileCells key cells; the product walks it in
@@ -193,10 +194,9 @@ __device__ __forceinline__ void multiplyScores(const ScoreArgs& args, std::uint3
     }
 }
 
-/// Persistent clusters of two blocks; warpgroup 0 fetches, 1 and 2 multiply 64 query cells each.
+/// Persistent, launched in clusters of two blocks; warpgroup 0 fetches, 1 and 2 multiply 64 query cells each.
 template <int S>
-__global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(kScoreThreads, 1)
-    scoreKernel(const __grid_constant__ ScoreArgs args) {
+__global__ void __launch_bounds__(kScoreThreads, 1) scoreKernel(const __grid_constant__ ScoreArgs args) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ std::uint8_t memory[];
     const std::uint32_t base = (sharedAddress(memory) + 1023U) & ~1023U;

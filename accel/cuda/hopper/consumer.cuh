@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "accel/cuda/hopper/shared_layout.cuh"
-#include "accel/cuda/hopper/softmax.cuh"
 #include "accel/cuda/hopper/wgmma.cuh"
+#include "accel/cuda/softmax.cuh"
 
 namespace canopy::accel::cuda::hopper {
 

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "accel/cuda/hopper/key_walk.cuh"
 #include "accel/cuda/hopper/shared_layout.cuh"
+#include "accel/cuda/key_walk.cuh"
 
 namespace canopy::accel::cuda::hopper {
 
@@ -34,7 +34,7 @@ public:
                 at.tile = m_args.tileCount - 1 - at.tile;
             ticket = take();
             const TokenSpan queries = queriesOf(at.tile);
-            KeyWalk walk(m_args, at, queries);
+            KeyWalk walk(m_args.keys, m_args.queryTokens, m_args.keyTokens, at, queries);
             if (walk.empty()) {
                 writeNothing(at, queries);
                 continue;

@@ -2,8 +2,9 @@
 
 #include <cstdint>
 
-#include "accel/cuda/hopper/key_walk.cuh"
+#include "accel/cuda/hopper/kernel_args.cuh"
 #include "accel/cuda/hopper/sm90.cuh"
+#include "accel/cuda/key_walk.cuh"
 
 // Shared memory of the attention kernel, one block per multiprocessor:
 //

@@ -123,19 +123,6 @@ __device__ __forceinline__ void shrinkRegisters() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
 }
 
-__device__ __forceinline__ float exp2Fast(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
-
-/// Two floats as bfloat16, `low` in the lower half.
-__device__ __forceinline__ std::uint32_t packBf16(float low, float high) {
-    std::uint32_t packed;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
-    return packed;
-}
-
 /// Four 8 x 8 matrices of 16-bit values from the layout of an accumulator to rows of 16 bytes; lane l gives
 /// the address of row l % 8 of matrix l / 8.
 __device__ __forceinline__ void storeMatrices(std::uint32_t row, const std::uint32_t (&m)[4]) {

@@ -1,12 +1,12 @@
-#include "accel/cuda/hopper/tile_order.h"
+#include "accel/cuda/tile_order.h"
 
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
 
-#include "accel/cuda/hopper/kernel_args.cuh"
+#include "accel/cuda/key_walk.cuh"
 
-namespace canopy::accel::cuda::hopper {
+namespace canopy::accel::cuda {
 
 namespace {
 
@@ -80,4 +80,4 @@ cudaError_t orderTiles(std::int32_t* order, const KeyLists& keys, std::int32_t b
     return cudaGetLastError();
 }
 
-} // namespace canopy::accel::cuda::hopper
+} // namespace canopy::accel::cuda

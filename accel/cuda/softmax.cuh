@@ -2,9 +2,20 @@
 
 #include <cstdint>
 
-#include "accel/cuda/hopper/sm90.cuh"
+namespace canopy::accel::cuda {
 
-namespace canopy::accel::cuda::hopper {
+__device__ __forceinline__ float exp2Fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/// Two floats as bfloat16, `low` in the lower half.
+__device__ __forceinline__ std::uint32_t packBf16(float low, float high) {
+    std::uint32_t packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+}
 
 /// Running softmax of the two rows that a thread shares with the three others of its quad. In units of log2:
 /// p = 2^(score * scaleLog2 - reference).
@@ -75,4 +86,4 @@ struct RunningSoftmax {
     }
 };
 
-} // namespace canopy::accel::cuda::hopper
+} // namespace canopy::accel::cuda

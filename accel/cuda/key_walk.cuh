@@ -2,9 +2,27 @@
 
 #include <cstdint>
 
-#include "accel/cuda/hopper/kernel_args.cuh"
+#include "accel/cuda/block_attention.h"
 
-namespace canopy::accel::cuda::hopper {
+namespace canopy::accel::cuda {
+
+/// Key tokens of one stage, the tile that one pair of products works on; it is fetched as two boxes of rows.
+constexpr int kStageRows = 128, kBoxRows = 64;
+
+/// Number `index` of all tiles, (b * H + h) * tileCount + tile.
+struct TileIndex {
+    std::int32_t batch, head, tile;
+};
+
+__device__ __forceinline__ TileIndex tileIndex(std::int32_t index, std::int32_t heads,
+                                               std::int32_t tileCount) {
+    const std::int32_t row = index / tileCount;
+    return {row / heads, row % heads, index % tileCount};
+}
+
+__device__ __forceinline__ std::int64_t entryOf(const KeyLists& keys, const TileIndex& at) {
+    return at.batch * keys.batchStride + at.head * keys.headStride + at.tile;
+}
 
 /// Keys of one stage: two boxes of kBoxRows rows, of which rows [low, high) of the stage count.
 struct KeyStage {
@@ -12,7 +30,7 @@ struct KeyStage {
     std::int32_t secondRow = 0;
     std::int32_t low = 0;
     std::int32_t high = kStageRows;
-    /// Row r of the tile sees columns up to diagonal + r. Half a stage or more: all.
+    /// Row r of the tile sees columns up to diagonal + r; from kStageRows - 1 on, all.
     std::int32_t diagonal = kStageRows;
     bool last = false; ///< of its tile
 };
@@ -20,17 +38,17 @@ struct KeyStage {
 /// Walks the keys of one tile stage by stage. All lanes of a warp call it together; the result is uniform.
 class KeyWalk {
 public:
-    __device__ KeyWalk(const KernelArgs& args, const TileIndex& at, const TokenSpan& queries)
-        : m_keys(args.keys)
-        , m_keyTokens(args.keyTokens) {
-        const KeyLists& keys = args.keys;
+    __device__ KeyWalk(const KeyLists& keys, std::int32_t queryTokens, std::int32_t keyTokens,
+                       const TileIndex& at, const TokenSpan& queries)
+        : m_keys(keys)
+        , m_keyTokens(keyTokens) {
         if (keys.kind == KeyListKind::All) {
             m_count = 1;
             m_only = {0, m_keyTokens};
         } else if (keys.kind == KeyListKind::Causal) {
             m_count = 1;
-            m_firstLimit = args.keyTokens - args.queryTokens + queries.begin;
-            m_only = {0, args.keyTokens - args.queryTokens + queries.end};
+            m_firstLimit = keyTokens - queryTokens + queries.begin;
+            m_only = {0, keyTokens - queryTokens + queries.end};
         } else {
             const std::int64_t entry = entryOf(keys, at);
             m_start = keys.starts[entry];
@@ -134,4 +152,4 @@ private:
     std::int32_t m_begin = 0, m_row = 0, m_end = 0;
 };
 
-} // namespace canopy::accel::cuda::hopper
+} // namespace canopy::accel::cuda
