@@ -302,6 +302,10 @@ private Q_SLOTS:
         dress(panel);
         QTest::qWait(50);
         panel.grab().save(folder + QStringLiteral("/chat.png"));
+        child<QAbstractButton>(panel, "askMore")->click();
+        child<QAbstractButton>(panel, "choicesButton")->click();
+        QTest::qWait(50);
+        panel.grab().save(folder + QStringLiteral("/chat-expert.png"));
         TokenLayer layer;
         layer.setTheme(m_themes->theme());
         layer.setRun(run);

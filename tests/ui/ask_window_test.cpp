@@ -68,6 +68,23 @@ private Q_SLOTS:
             playback.seek(frame);
             QTRY_COMPARE_WITH_TIMEOUT(layer.sample(), sample, kPatience);
         }
+        int shown = 0;
+        const auto watch =
+            connect(&d.viewer(), &ui::ViewerPanel::frameShown, this, [&](int frame, double seconds) {
+                ++shown;
+                const auto& indices = layer.scene().run().frameIndex;
+                const auto after = std::upper_bound(indices.begin(), indices.end(), frame);
+                QCOMPARE(layer.sample(), int(after - indices.begin()) - 1);
+                QCOMPARE(layer.sample(), layer.scene().sampleAt(seconds));
+            });
+        playback.setLoop(true);
+        for (const double speed : {1.0, 2.0, 8.0, -1.0, -8.0, 0.25}) {
+            shown = 0;
+            playback.play(speed);
+            QTRY_VERIFY_WITH_TIMEOUT(shown > 5, kPatience);
+        }
+        playback.pause();
+        disconnect(watch);
         // A time that an answer cites seeks.
         Q_EMIT window.askPanel().seekRequested(layer.scene().run().frameSeconds[1]);
         QCOMPARE(playback.frame(), int(layer.scene().run().frameIndex[1]));

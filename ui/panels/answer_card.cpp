@@ -160,7 +160,7 @@ void AnswerCard::build() {
     m_retry->setText(tr("Try again"));
     m_remove = iconButton(QStringLiteral("x-lg"), tr("Remove this run"), QStringLiteral("removeAsk"));
     connect(m_remove, &QToolButton::clicked, this, [this] { Q_EMIT removeRequested(m_id); });
-    buttons->addWidget(m_remove);
+    top->addWidget(m_remove, 0, Qt::AlignTop);
     for (auto* button : {m_showTokens, m_cancel, m_retry})
         button->setAccessibleName(button->text());
     m_showTokens->setAccessibleName(tr("Show the tokens of this answer on the picture"));

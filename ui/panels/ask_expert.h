@@ -24,6 +24,8 @@ public:
     void setRequest(const AskRequest& request);
     void setMode(TokenMode mode); ///< fields that this mode does not use are off, with the reason as tooltip
 
+    bool isFollowUp() const; ///< earlier questions and answers on this video go along
+
 Q_SIGNALS:
     void changed();
 
@@ -49,9 +51,6 @@ private:
     QCheckBox* m_followUp;
     int m_count = 0;
     bool m_loading = false;
-
-public:
-    bool isFollowUp() const; ///< earlier questions and answers on this video go along
 };
 
 } // namespace canopy::ui

@@ -5,7 +5,6 @@
 #include <QKeyEvent>
 #include <QLabel>
 #include <QLineEdit>
-#include <QMimeData>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QScrollArea>
@@ -191,6 +190,7 @@ QWidget* AskForm::buildQuestion() {
     m_question->setPlaceholderText(tr("Ask about this video…"));
     m_question->setTabChangesFocus(true);
     m_question->installEventFilter(this);
+    m_question->setAcceptDrops(false); // a dropped video is the window's to attach
     m_question->setVerticalScrollBarPolicy(Qt::ScrollBarAsNeeded);
     m_ask = new PrimaryButton(tr("Ask"), {});
     m_ask->setObjectName(QStringLiteral("askButton"));
@@ -355,7 +355,7 @@ void AskForm::showSuggestions() {
 }
 
 AskRequest AskForm::request() const {
-    AskRequest request = m_base;
+    AskRequest request;
     request.videoPath = m_video.toStdString();
     request.question = m_question->toPlainText().trimmed().toStdString();
     request.options =

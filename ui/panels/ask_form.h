@@ -63,7 +63,6 @@ Q_SIGNALS:
     void keepChanged(double keep);
     void askRequested();
     void attachRequested();
-    void filesDropped(const QString& file);
 
 protected:
     bool eventFilter(QObject* watched, QEvent* event) override;
@@ -84,7 +83,6 @@ private:
     bool m_expert = false;
     QString m_video;
     std::vector<QaModelRecord> m_models;
-    AskRequest m_base; ///< fields without a widget
 
     ComboField* m_model;
     ComboField* m_mode;

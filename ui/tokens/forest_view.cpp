@@ -113,11 +113,11 @@ void ForestView::paintEvent(QPaintEvent*) {
             painter.fillRect(QRectF(0, m_rows[i].top - m_scroll, width(), rowHeight),
                              m_theme.colour(Role::AccentFill));
     }
+    paintCursor(painter, 0, height()); // below the nodes, which say more
     painter.translate(0, -m_scroll);
     for (auto i = first; i < last; ++i)
         paintRow(painter, m_rows[i]);
     painter.resetTransform();
-    paintCursor(painter, 0, height());
     if (double(m_rows.size()) * rowHeight > height()) { // how much of it is in sight
         const double all = double(m_rows.size()) * rowHeight;
         painter.fillRect(QRectF(width() - m_theme.px(3), m_scroll / all * height(), m_theme.px(3),

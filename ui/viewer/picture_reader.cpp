@@ -1,5 +1,6 @@
 #include "ui/viewer/picture_reader.h"
 
+#include <QCoreApplication>
 #include <QPointer>
 #include <QThreadPool>
 
@@ -26,11 +27,10 @@ void PictureReader::read(const QString& file, std::vector<std::int64_t> frames, 
     QThreadPool::globalInstance()->start([self = QPointer(this), stop = m_stop, file,
                                           frames = std::move(frames), height] {
         const auto tell = [&](auto call) {
-            if (self)
-                QMetaObject::invokeMethod(self.data(), [stop, call] {
-                    if (!*stop)
-                        call();
-                });
+            QMetaObject::invokeMethod(qApp, [self, stop, call] {
+                if (self && !*stop)
+                    call();
+            });
         };
         auto reader = media::VideoReader::open(file.toStdString());
         if (!reader) {
