@@ -1,6 +1,7 @@
 #include "accel/ops/parallel.h"
 
 #include <ATen/Parallel.h>
+#include <omp.h>
 
 #include <algorithm>
 
@@ -18,6 +19,15 @@ kernels::ParallelWorkers intraOpWorkers() {
                         body(static_cast<int>(worker));
                 });
             }};
+}
+
+SingleThread::SingleThread()
+    : m_before(omp_get_max_threads()) {
+    omp_set_num_threads(1);
+}
+
+SingleThread::~SingleThread() {
+    omp_set_num_threads(m_before);
 }
 
 } // namespace canopy::accel::ops

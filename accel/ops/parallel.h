@@ -10,4 +10,17 @@ namespace canopy::accel::ops {
 /// at::parallel_for from.
 kernels::ParallelWorkers intraOpWorkers();
 
+/// While it lives, the calling thread's products and loops run on it alone. For work so small that waking
+/// other threads takes longer than what they would take over. OpenMP keeps the number for each thread.
+class SingleThread {
+public:
+    SingleThread();
+    ~SingleThread();
+    SingleThread(const SingleThread&) = delete;
+    SingleThread& operator=(const SingleThread&) = delete;
+
+private:
+    int m_before;
+};
+
 } // namespace canopy::accel::ops

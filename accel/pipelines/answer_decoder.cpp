@@ -10,14 +10,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 
+#include "accel/ops/parallel.h"
 #include "accel/pipelines/numeric_error.h"
 
 namespace canopy::accel {
 namespace {
 
 constexpr std::int64_t kTop = 10;
+/// Models whose step reads less decode on one thread: another one would have to be woken for each of a
+/// step's products, some 50 us each, and longer on a busy machine.
+constexpr std::uint64_t kSingleThreadBytes = std::uint64_t{24} << 20;
 
 /// Id of the largest logit; one copy from the device. The maximum of what holds a NaN is NaN.
 std::int32_t largest(const at::Tensor& logits) {
@@ -55,6 +60,9 @@ void readFirstToken(const at::Tensor& logits, const BpeTokenizer& tokenizer,
 
 void decodeAnswer(const Qwen2& language, at::Tensor logits, KvCache& cache, const BpeTokenizer& tokenizer,
                   const DecodeCall& call, Answer& answer) {
+    std::optional<ops::SingleThread> alone;
+    if (logits.device().is_cpu() && language.bytesPerStep() < kSingleThreadBytes)
+        alone.emplace();
     std::string sent;
     const auto send = [&](const std::string& text) {
         if (text.size() > sent.size() && call.words)

@@ -14,13 +14,19 @@ namespace canopy::accel {
 /// taken once per layer, for the prompt and the answer that may follow. State of one job; copies share it.
 class KvCache {
 public:
+    /// Products over a layer's keys may run over a multiple of so many: oneDNN prepares a product for each
+    /// new size, which takes longer than the product of a single token.
+    static constexpr std::int64_t kPadding = 64;
+
     struct Layer {
-        at::Tensor keys;   ///< [kvHeads, capacity, D]
+        at::Tensor keys;   ///< [kvHeads, capacity, D], capacity a multiple of kPadding; zeros behind `length`
         at::Tensor values; ///< [kvHeads, capacity, D]
         std::int64_t length = 0;
+        std::int64_t room = 0; ///< tokens that may be there
 
         at::Tensor seenKeys() const { return keys.narrow(1, 0, length); }
         at::Tensor seenValues() const { return values.narrow(1, 0, length); }
+        std::int64_t paddedLength() const { return (length + kPadding - 1) / kPadding * kPadding; }
     };
 
     /// `answerTokens`: how many tokens may be appended after the prompt.

@@ -3,15 +3,18 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "accel/ops/attention.h"
 #include "accel/ops/norm_rope.h"
@@ -31,22 +34,27 @@ at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& gain, double eps) {
     return ops::fullWidthRmsNorm(whole, gain, eps).view(x.sizes());
 }
 
-/// Attention of one query token over a layer's cache. q [H, D]; result [1, H * D]. On the CPU two small
-/// products: the block kernel would pack the whole cache for a single row.
+/// Attention of one query token over a layer's cache. q [H, D]; result [1, H * D]. On the CPU small products:
+/// the block kernel would pack the whole cache for a single row.
 at::Tensor attendFromLast(const at::Tensor& q, const KvCache::Layer& layer) {
-    const auto keys = layer.seenKeys(); // [kvHeads, n, D]
-    const auto values = layer.seenValues();
     if (!q.device().is_cpu()) {
-        return ops::attention(q.unsqueeze(0).unsqueeze(0), keys.transpose(0, 1).unsqueeze(0),
-                              values.transpose(0, 1).unsqueeze(0))
+        return ops::attention(q.unsqueeze(0).unsqueeze(0), layer.seenKeys().transpose(0, 1).unsqueeze(0),
+                              layer.seenValues().transpose(0, 1).unsqueeze(0))
             .flatten(2)
             .squeeze(0);
     }
-    const std::int64_t shared = q.size(0) / keys.size(0);
-    const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(1)));
-    const auto grouped = (q * scale).view({keys.size(0), shared, q.size(1)});
-    const auto weights = at::softmax(at::bmm(grouped, keys.transpose(1, 2)).to(at::kFloat), -1);
-    return at::bmm(weights.to(values.scalar_type()), values).view({1, -1}); // [kvHeads, H / kvHeads, D]
+    const std::int64_t kvHeads = layer.keys.size(0);
+    const std::int64_t shared = q.size(0) / kvHeads;
+    const std::int64_t padded = layer.paddedLength();
+    const auto grouped = (q * (1.0 / std::sqrt(static_cast<double>(q.size(1))))).view({kvHeads, shared, -1});
+    std::vector<at::Tensor> heads;
+    for (std::int64_t h = 0; h < kvHeads; ++h) {
+        auto scores = at::mm(grouped[h], layer.keys[h].narrow(0, 0, padded).t()).to(at::kFloat);
+        scores.narrow(1, layer.length, padded - layer.length).fill_(-std::numeric_limits<float>::infinity());
+        heads.push_back(at::mm(at::softmax(scores, -1).to(q.scalar_type()),
+                               layer.values[h].narrow(0, 0, padded))); // [shared, D]
+    }
+    return (kvHeads == 1 ? heads.front() : at::cat(heads)).view({1, -1});
 }
 
 /// Softmax over all keys of the last token's scores, mean over heads: float32 [n]. q [H, D], keys [kvHeads,
@@ -263,6 +271,14 @@ at::Tensor Qwen2::step(std::int32_t id, KvCache& cache, const std::stop_token& s
     }
     ++cache.answered;
     return logits(rmsNorm(x, m_norm, m_config.eps))[0];
+}
+
+std::uint64_t Qwen2::bytesPerStep() const {
+    std::uint64_t bytes = m_head.weight.nbytes();
+    for (const auto& layer : m_layers)
+        bytes += layer->qkv.weight.nbytes() + layer->out.weight.nbytes() + layer->gateUp.weight.nbytes() +
+                 layer->down.weight.nbytes();
+    return bytes;
 }
 
 } // namespace canopy::accel

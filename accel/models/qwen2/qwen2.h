@@ -58,6 +58,8 @@ public:
     at::Tensor step(std::int32_t id, KvCache& cache, const std::stop_token& stop) const;
 
     const Qwen2Config& config() const { return m_config; }
+    /// Bytes of weights that a step reads.
+    std::uint64_t bytesPerStep() const;
 
 private:
     struct Layer;
