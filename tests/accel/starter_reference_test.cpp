@@ -128,7 +128,10 @@ TEST_CASE("the starter's reference clips are reproduced in float32") {
             for (std::size_t at = 6; at != std::string::npos; at = tensor.find('_', at + 1))
                 which.push_back(std::stoll(tensor.substr(at + 1)));
             for (std::size_t i = 0; i < which.size(); ++i) {
-                const double quality = psnr(video[which[i]], expected[static_cast<std::int64_t>(i)]);
+                // The top left corner, where not all of a frame is stored.
+                const auto part = expected[static_cast<std::int64_t>(i)];
+                const auto ours = video[which[i]].narrow(0, 0, part.size(0)).narrow(1, 0, part.size(1));
+                const double quality = psnr(ours, part);
                 MESSAGE(name, " frame ", which[i], ": ", quality, " dB");
                 CHECK(quality >= 40);
             }

@@ -1253,7 +1253,7 @@ def reference(a):
     texts = [PREFIX_TEXT, "\nWhat colour is the boat?<|im_end|>\n<|im_start|>assistant\n", "red<|im_end|>", CAPTION_PROMPT, LETTER_LINE,
              mc_text("How many cars are there?", ["one", "two", "three", "four"]), "It's 12:45, isn't it?", "  two  spaces\n\nand lines\t.",
              "caf\u00e9 na\u00efve \u00fcber", "cafe\u0301 (combining)", "\u65e5\u672c\u8a9e \U0001f600", "ALL CAPS and CamelCase_42", "<video>\nhello <image>"]
-    info, tensors = dict(frames=8, size=224, dtype="float32 arithmetic on bfloat16 weights", tokenizer=[dict(text=t, ids=tok.enc(t)) for t in texts],
+    info, tensors = dict(frames=a.frames, size=224, dtype="float32 arithmetic on bfloat16 weights", tokenizer=[dict(text=t, ids=tok.enc(t)) for t in texts],
                          clips=[]), {}
     # resizing: a wide picture to the square input, PIL bicubic on uint8 (what the processors do)
     from PIL import Image
@@ -1261,12 +1261,13 @@ def reference(a):
     wide = draw_clip([world().sample_spec(HELDOUT_BASE + 200_010, seconds=2.0)], 2, torch.device("cpu"), 96, 160)[0, 1]
     tensors["resize.source_u8"] = wide.contiguous()
     tensors["resize.expected_u8"] = torch.from_numpy(np.asarray(Image.fromarray(wide.numpy()).resize((224, 224), Image.BICUBIC)).copy())
-    for ci, (seed, cuts) in enumerate(((HELDOUT_BASE + 200_001, False), (HELDOUT_BASE + 200_004, True))):
+    for ci, (seed, cuts) in enumerate(((HELDOUT_BASE + 200_001, False), (HELDOUT_BASE + 200_004, True))[: a.clips or 2]):
         spec = world().sample_spec(seed, cuts=cuts, seconds=4.0)
-        fr = draw_clip([spec], 8, torch.device("cpu"), 224, 224)
+        fr = draw_clip([spec], a.frames, torch.device("cpu"), 224, 224)
         px = preprocess(fr)
         feats = model.model.get_video_features(px, return_dict=True).pooler_output
-        T, N, D = 8, feats.shape[1] // 8, feats.shape[2]
+        T, N, D = a.frames, feats.shape[1] // a.frames, feats.shape[2]
+        feats = feats[:, :T * N]                 # newer versions append the newline here
         if ci == 0:                              # stages of the vision tower, first frame
             hs = model.model.vision_tower(px[0, :1], output_hidden_states=True).hidden_states
             assert len(hs) == model.config.vision_config.num_hidden_layers + 1
