@@ -1,7 +1,6 @@
 #include "accel/ops/parallel.h"
 
 #include <ATen/Parallel.h>
-#include <omp.h>
 
 #include <algorithm>
 
@@ -22,12 +21,12 @@ kernels::ParallelWorkers intraOpWorkers() {
 }
 
 SingleThread::SingleThread()
-    : m_before(omp_get_max_threads()) {
-    omp_set_num_threads(1);
+    : m_before(at::get_num_threads()) {
+    at::set_num_threads(1);
 }
 
 SingleThread::~SingleThread() {
-    omp_set_num_threads(m_before);
+    at::set_num_threads(m_before);
 }
 
 } // namespace canopy::accel::ops

@@ -10,8 +10,8 @@ namespace canopy::accel::ops {
 /// at::parallel_for from.
 kernels::ParallelWorkers intraOpWorkers();
 
-/// While it lives, the calling thread's products and loops run on it alone. For work so small that waking
-/// other threads takes longer than what they would take over. OpenMP keeps the number for each thread.
+/// While it lives, LibTorch, oneDNN and MKL use the calling thread alone. For work so small that waking other
+/// threads takes longer than what they would take over. Home thread: the inference thread.
 class SingleThread {
 public:
     SingleThread();

@@ -22,7 +22,7 @@ namespace {
 constexpr std::int64_t kTop = 10;
 /// Models whose step reads less decode on one thread: another one would have to be woken for each of a
 /// step's products, some 50 us each, and longer on a busy machine.
-constexpr std::uint64_t kSingleThreadBytes = std::uint64_t{24} << 20;
+constexpr std::uint64_t kSingleThreadBytes = std::uint64_t{48} << 20;
 
 /// Id of the largest logit; one copy from the device. The maximum of what holds a NaN is NaN.
 std::int32_t largest(const at::Tensor& logits) {
