@@ -39,9 +39,9 @@ AttentionProblem makeProblem(const AttentionCase& what, const at::Device& device
     problem.k = (at::randn(shape, onCard) * what.spread).to(at::kBFloat16);
     problem.v = at::randn(shape, onCard).to(at::kBFloat16);
     const std::int64_t tiles = blocksOf(what.tokens, accel::cuda::kQueryTile);
-    problem.metadataBytes =
-        static_cast<double>(accel::cuda::blockAttentionWorkspaceBytes(1, what.heads, tiles));
     if (what.density >= 1.0) {
+        problem.metadataBytes =
+            static_cast<double>(accel::cuda::blockAttentionWorkspaceBytes(1, what.heads, tiles));
         problem.pairs = static_cast<double>(what.heads) * static_cast<double>(what.tokens) *
                         static_cast<double>(what.tokens);
         return problem;
@@ -51,11 +51,21 @@ AttentionProblem makeProblem(const AttentionCase& what, const at::Device& device
     const at::Tensor density = what.unequalHeads
                                    ? at::linspace(0.05, 0.55, what.heads, at::kFloat).view({what.heads, 1, 1})
                                    : at::full({what.heads, 1, 1}, what.density, at::kFloat);
-    problem.chosen = at::rand({what.heads, tiles, keyBlocks}, at::kFloat) < density;
+    at::Tensor chosen = at::rand({what.heads, tiles, keyBlocks}, at::kFloat) < density;
     if (what.emptyShare > 0)
-        problem.chosen &= at::rand({what.heads, tiles, 1}, at::kFloat) >= what.emptyShare;
+        chosen &= at::rand({what.heads, tiles, 1}, at::kFloat) >= what.emptyShare;
     else // nothing is empty by chance
-        problem.chosen.select(2, 0).logical_or_(problem.chosen.any(2).logical_not());
+        chosen.select(2, 0).logical_or_(chosen.any(2).logical_not());
+    chooseBlocks(problem, what, chosen);
+    return problem;
+}
+
+void chooseBlocks(AttentionProblem& problem, const AttentionCase& what, const at::Tensor& chosen) {
+    const at::Device device = problem.q.device();
+    const std::int64_t tiles = blocksOf(what.tokens, accel::cuda::kQueryTile);
+    problem.chosen = chosen;
+    problem.metadataBytes =
+        static_cast<double>(accel::cuda::blockAttentionWorkspaceBytes(1, what.heads, tiles));
     const at::Tensor counts = problem.chosen.sum(2, false, at::kInt).flatten().to(at::kInt);
     const at::Tensor starts = (counts.cumsum(0) - counts).to(at::kInt);
     const at::Tensor ids = problem.chosen.nonzero().select(1, 2).to(at::kUInt16).contiguous();
@@ -67,7 +77,6 @@ AttentionProblem makeProblem(const AttentionCase& what, const at::Device& device
                         .matmul(blockSizes(what.tokens, accel::cuda::kQueryTile))
                         .sum()
                         .item<double>();
-    return problem;
 }
 
 double selectedFlop(const AttentionCase& what, const AttentionProblem& problem) {

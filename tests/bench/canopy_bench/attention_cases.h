@@ -32,6 +32,9 @@ struct AttentionProblem {
 
 AttentionProblem makeProblem(const AttentionCase& what, const at::Device& device, std::uint64_t seed);
 
+/// Gives a problem these lists: bool [H, query blocks, key blocks] on the CPU.
+void chooseBlocks(AttentionProblem& problem, const AttentionCase& what, const at::Tensor& chosen);
+
 /// 4 D FLOP for each selected pair: what every rate in the tables counts.
 double selectedFlop(const AttentionCase& what, const AttentionProblem& problem);
 

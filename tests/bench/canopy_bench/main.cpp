@@ -1,7 +1,7 @@
 // canopy-bench: is our attention right on this card, and how fast is it beside LibTorch's?
 //
-//   canopy-bench [--check-only | --no-check] [--quick] [--case NAME] [--rounds N] [--json FILE] [--export
-//   FILE]
+//   canopy-bench [--check-only | --no-check] [--quick] [--case NAME] [--rounds N] [--masks FILE]
+//                [--json FILE] [--export FILE]
 //
 // Correctness first, against float64; then per case the contenders in turns on one stream: cuDNN's dense
 // attention as LibTorch calls it (the baseline of every ratio), FlashAttention-2 where --quick is absent,
@@ -24,6 +24,7 @@
 #include "accel/runtime/device.h"
 #include "core/formats/safetensors.h"
 #include "tests/bench/canopy_bench/estimate.h"
+#include "tests/bench/canopy_bench/recorded_masks.h"
 #include "tests/bench/canopy_bench/report.h"
 
 using namespace canopy;
@@ -86,12 +87,13 @@ int main(int argc, char** argv) {
     CLI::App app{"Checks our attention on this card and times it beside LibTorch's."};
     bool checkOnly = false, skipCheck = false, quick = false;
     int rounds = 9;
-    std::string only, json, exported;
+    std::string only, json, exported, maskFile;
     auto* const checkFlag = app.add_flag("--check-only", checkOnly, "Correctness alone");
     app.add_flag("--no-check", skipCheck, "Times alone")->excludes(checkFlag);
     app.add_flag("--quick", quick, "32,760 tokens only, without FlashAttention-2");
     app.add_option("--case", only, "Time the cases of this name alone");
     app.add_option("--rounds", rounds, "Timed rounds per case")->check(CLI::Range(3, 1000));
+    app.add_option("--masks", maskFile, "Time recorded masks too; record_masks writes them");
     app.add_option("--json", json, "Write everything to this file too");
     app.add_option("--export", exported, "Write the last timed case as safetensors");
     CLI11_PARSE(app, argc, argv);
@@ -130,6 +132,19 @@ int main(int argc, char** argv) {
             record(report, what, problem, interleave(contendersOf(what, problem, quick), 2, rounds));
             if (!exported.empty())
                 exportProblem(problem, exported);
+        }
+        if (!maskFile.empty()) {
+            constexpr std::int64_t kHeads = 12;
+            const auto masks = readMasks(maskFile, kHeads);
+            if (!masks) {
+                std::fprintf(stderr, "%s\n", masks.error().message.c_str());
+                return 1;
+            }
+            for (const RecordedMask& mask : *masks) {
+                const AttentionProblem problem = makeProblem(mask, device->torchDevice(), 14);
+                record(report, mask.what, problem,
+                       interleave(contendersOf(mask.what, problem, true), 2, rounds));
+            }
         }
         for (const EstimateCase& estimate : estimateCases(quick)) {
             if (!only.empty() && estimate.what.name != only)
