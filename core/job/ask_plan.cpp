@@ -13,7 +13,7 @@ using Bytes = std::uint64_t;
 constexpr Bytes kCpuRuntime = 142'000'000;
 constexpr Bytes kCudaRuntime = 40'000'000;
 /// oneDNN's packed weights and scratch, measured.
-constexpr Bytes kCpuScratch = 40'000'000;
+constexpr Bytes kCpuScratch = 25'000'000;
 
 Bytes elementBytes(const AskRequest& r) {
     const bool half = r.precision == Precision::BFloat16 ||
@@ -166,11 +166,15 @@ MemoryPlan planMemory(const QaModelRecord& model, const AskRequest& r, std::int6
     vision.items.push_back({MemoryCategory::Activations, r.device,
                             framesAtOnce * patches * std::max(towerRow, projectorRow) * e});
 
-    // Per token of the prompt: the gated pair of the feed-forward and its product, the residual, its norm and
-    // q, k, v. Keys and values stay for the answer.
-    const Bytes promptRow = static_cast<Bytes>(3 * language.mlpDim + 6 * language.width);
+    // Per token of the prompt: residual, norm, q, k, v and the attention's output. The feed-forward's gated
+    // pair and product are as wide as all tokens on a card and as 1,024 of them on the CPU. Keys and values
+    // stay for the answer.
+    const Bytes width = static_cast<Bytes>(language.width);
+    const Bytes wide = cuda ? n : std::min<Bytes>(n, 1024);
     MemoryStage prefill = stage("prefill");
-    prefill.items.push_back({MemoryCategory::Activations, r.device, n * promptRow * e});
+    prefill.items.push_back(
+        {MemoryCategory::Activations, r.device,
+         (n * (cuda ? 6 : 9) * width + wide * 3 * static_cast<Bytes>(language.mlpDim)) * e});
     prefill.items.push_back({MemoryCategory::KeyValues, r.device,
                              (n + static_cast<Bytes>(std::max(r.maxNewTokens, 0))) *
                                  kvBytesPerToken(language, static_cast<int>(e))});
