@@ -107,10 +107,8 @@ std::string asTokenizerJson(const std::filesystem::path& file) {
         vocabulary.push(Value::Array{piece.text, static_cast<double>(piece.score)});
     Value rules;
     rules.push(Value{}.set("type", "Precompiled").set("precompiled_charsmap", model->charsMap));
-    rules.push(Value{}
-                   .set("type", "Replace")
-                   .set("pattern", Value{}.set("Regex", " {2,}"))
-                   .set("content", " "));
+    rules.push(
+        Value{}.set("type", "Replace").set("pattern", Value{}.set("Regex", " {2,}")).set("content", " "));
     Value out;
     out.set("normalizer", Value{}.set("type", "Sequence").set("normalizers", std::move(rules)));
     out.set("pre_tokenizer", Value{}
@@ -118,10 +116,9 @@ std::string asTokenizerJson(const std::filesystem::path& file) {
                                  .set("replacement", "\u2581")
                                  .set("prepend_scheme", "always")
                                  .set("split", true));
-    out.set("model", Value{}
-                         .set("type", "Unigram")
-                         .set("unk_id", model->unknownId)
-                         .set("vocab", std::move(vocabulary)));
+    out.set(
+        "model",
+        Value{}.set("type", "Unigram").set("unk_id", model->unknownId).set("vocab", std::move(vocabulary)));
     return toJson(out);
 }
 
