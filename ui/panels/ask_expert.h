@@ -22,7 +22,7 @@ public:
 
     void apply(AskRequest& request) const; ///< writes its fields into the request
     void setRequest(const AskRequest& request);
-    void setMode(TokenMode mode); ///< fields that this mode does not use are off, with the reason as tooltip
+    void setMode(TokenMode mode); ///< fields that this mode does not use are off
 
     bool isFollowUp() const; ///< earlier questions and answers on this video go along
 
