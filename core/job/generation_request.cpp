@@ -64,6 +64,8 @@ Value toValue(const GenerationRequest& r) {
     v.set("memory", r.memoryBudgetGb);
     v.set("noise_scheme", r.noiseScheme);
     v.set("kernel_set", r.kernelSet);
+    if (r.attention != AttentionSettings{})
+        v.set("attention", toValue(r.attention));
     if (!r.imagePixelsPath.empty())
         v.set("image_pixels", r.imagePixelsPath);
     if (!r.resumeLatentsPath.empty())
@@ -102,6 +104,12 @@ Result<GenerationRequest> generationRequestFromValue(const Value& value) {
     reader.read("resume_latents", r.resumeLatentsPath);
     if (!reader.problem().empty())
         return makeError(ErrorCode::Malformed, reader.problem());
+    if (value.contains("attention")) {
+        auto attention = attentionSettingsFromValue(value["attention"]);
+        if (!attention)
+            return attention.error();
+        r.attention = *attention;
+    }
     return r;
 }
 

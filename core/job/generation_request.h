@@ -7,6 +7,7 @@
 
 #include "core/base/result.h"
 #include "core/base/value.h"
+#include "core/job/attention_settings.h"
 
 namespace canopy {
 
@@ -52,6 +53,7 @@ struct GenerationRequest {
     int threads = 0;           ///< CPU threads; 0 = all the machine's
     bool vaeTiling = false;    ///< spatial tiles with blended seams, less memory
     double memoryBudgetGb = 0; ///< refuse plans above it; 0 = what the machine has free
+    AttentionSettings attention;
     std::string noiseScheme = "torch-cpu-1";
     std::string kernelSet; ///< resolved by the worker ("torch", "avx512bf16", ...)
     /// The first image as the client decoded and resized it to width x height: a safetensors file with the
@@ -66,14 +68,19 @@ struct GenerationRequest {
 
 /// Map with "version" and one key per field: prompt, negative, model, model_path, image, width, height,
 /// frames, fps, steps, guidance, shift, seed, sampler, time_grid, precision, device, threads, vae_tiling,
-/// memory, noise_scheme, kernel_set; resume_latents only when set. A missing key leaves the default; unknown
-/// keys are ignored when reading, wrong types are an error.
+/// memory, noise_scheme, kernel_set; attention only when it is not the default, resume_latents only when set.
+/// A missing key leaves the default; unknown keys are ignored when reading, wrong types are an error.
 Value toValue(const GenerationRequest& request);
 Result<GenerationRequest> generationRequestFromValue(const Value& value);
 
 /// Latent frames of `frames` pixel frames under a temporal stride of 4: 1 + (frames - 1) / 4.
 constexpr int latentFrames(int frames) {
     return frames > 0 ? 1 + (frames - 1) / 4 : 0;
+}
+
+/// Tokens that self-attention sees for the whole clip: one per latent frame and 16 x 16 pixels.
+constexpr std::int64_t videoTokens(const GenerationRequest& r) {
+    return std::int64_t{latentFrames(r.frames)} * (r.width / 16) * (r.height / 16);
 }
 
 } // namespace canopy

@@ -142,6 +142,7 @@ GenerationRequest withModelDefaults(GenerationRequest r, const ModelDefaults& d)
         r.shift = d.shift;
     if (r.negativePrompt.empty())
         r.negativePrompt = d.negativePrompt;
+    r.attention = withAttentionDefaults(r.attention, videoTokens(r), r.steps);
     return r;
 }
 
@@ -172,6 +173,8 @@ std::vector<std::string> checkRequest(const GenerationRequest& r, const ModelRec
         check.add("Seed is " + std::to_string(r.seed) + "; choose a value from 0 to 9223372036854775807.");
     check.range("threads", r.threads);
     check.range("memory", r.memoryBudgetGb);
+    for (const std::string& sentence : checkAttention(r.attention, videoTokens(r), r.steps))
+        check.add(sentence);
     if (r.noiseScheme != "torch-cpu-1")
         check.add("The noise scheme \"" + r.noiseScheme +
                   "\" is not known to this version; expected \"torch-cpu-1\". A newer Canopy may know it.");
