@@ -44,6 +44,7 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"fastvid", checkFastVid},
     {"holitom", checkHoliTom},
     {"visionzip", checkVisionZip},
+    {"xattention", checkXAttention},
 };
 
 fs::path parityFolder() {

@@ -70,5 +70,6 @@ void checkFrameFusion(const ParityCase&);
 void checkFastVid(const ParityCase&);
 void checkHoliTom(const ParityCase&);
 void checkVisionZip(const ParityCase&);
+void checkXAttention(const ParityCase&);
 
 } // namespace canopy::test

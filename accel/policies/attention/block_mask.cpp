@@ -1,0 +1,115 @@
+#include "accel/policies/attention/block_mask.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+
+#include "accel/kernels/cpu/block_attention.h"
+
+namespace canopy::accel {
+
+namespace {
+
+using kernels::kAttentionBlock;
+
+/// Rows of `heads` in tensors of one row per (head, query block).
+at::Tensor rowsOf(const std::vector<std::int64_t>& heads, std::int64_t blocks, const at::Device& device) {
+    const at::Tensor first = at::tensor(heads, at::kLong) * blocks;
+    return (first.unsqueeze(1) + at::arange(blocks, at::kLong)).flatten().to(device);
+}
+
+} // namespace
+
+ops::CardKeyLists evenRows(const ops::CardKeyLists& lists, std::int64_t blocks) {
+    const auto place = lists.starts.options().dtype(at::kLong);
+    const std::int64_t rows = lists.starts.size(0);
+    const at::Tensor column = at::arange(blocks, place);
+    const at::Tensor source =
+        (lists.starts.to(at::kLong).unsqueeze(1) + column).clamp_max(lists.ids.size(0) - 1);
+    ops::CardKeyLists even = lists;
+    // 16-bit unsigned tensors know no indexing; the bits are the same.
+    even.ids = lists.ids.view(at::kShort).index_select(0, source.flatten()).view(at::kUInt16);
+    even.starts = (at::arange(rows, place) * blocks).to(at::kInt);
+    return even;
+}
+
+BlockMask::BlockMask(std::int64_t tokens, std::int64_t heads)
+    : m_tokens(tokens)
+    , m_heads(heads)
+    , m_blocks((tokens + kAttentionBlock - 1) / kAttentionBlock) {}
+
+void BlockMask::take(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists) {
+    if (static_cast<std::int64_t>(heads.size()) == m_heads)
+        m_lists = lists;
+    else if (lists.cardLists)
+        takeCard(heads, *lists.cardLists);
+    else
+        takeHost(heads, lists);
+}
+
+void BlockMask::takeHost(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists) {
+    std::vector<std::int64_t> offsets{0};
+    std::vector<std::int32_t> ids;
+    std::size_t next = 0;
+    for (std::int64_t h = 0; h < m_heads; ++h) {
+        const bool isNew = next < heads.size() && heads[next] == h;
+        const auto& from = isNew ? lists : m_lists;
+        const auto* offset = from.keyBlockOffsets.const_data_ptr<std::int64_t>() +
+                             (isNew ? static_cast<std::int64_t>(next) : h) * m_blocks;
+        const auto* id = from.keyBlockIds.const_data_ptr<std::int32_t>();
+        next += isNew;
+        for (std::int64_t b = 0; b < m_blocks; ++b) {
+            ids.insert(ids.end(), id + offset[b], id + offset[b + 1]);
+            offsets.push_back(static_cast<std::int64_t>(ids.size()));
+        }
+    }
+    m_lists.keyBlockOffsets = at::tensor(offsets, at::kLong);
+    m_lists.keyBlockIds = at::tensor(ids, at::kInt);
+}
+
+void BlockMask::takeCard(const std::vector<std::int64_t>& heads, const ops::CardKeyLists& lists) {
+    const ops::CardKeyLists fresh = evenRows(lists, m_blocks);
+    ops::CardKeyLists all = evenRows(*m_lists.cardLists, m_blocks);
+    const at::Tensor rows = rowsOf(heads, m_blocks, all.counts.device());
+    all.counts = all.counts.index_copy(0, rows, fresh.counts);
+    all.ids = all.ids.view(at::kShort)
+                  .view({-1, m_blocks})
+                  .index_copy(0, rows, fresh.ids.view(at::kShort).view({-1, m_blocks}))
+                  .flatten()
+                  .view(at::kUInt16);
+    m_lists.cardLists = std::move(all);
+}
+
+std::vector<double> BlockMask::keptShare() const {
+    at::Tensor starts, counts, ids;
+    if (m_lists.cardLists) {
+        starts = m_lists.cardLists->starts.cpu().to(at::kLong);
+        counts = m_lists.cardLists->counts.cpu().to(at::kLong);
+        ids = m_lists.cardLists->ids.cpu().to(at::kInt);
+    } else {
+        starts = m_lists.keyBlockOffsets.slice(0, 0, -1).contiguous();
+        counts = m_lists.keyBlockOffsets.diff();
+        ids = m_lists.keyBlockIds;
+    }
+    const auto tokensOf = [this](std::int64_t block) {
+        return static_cast<double>(std::min(kAttentionBlock, m_tokens - block * kAttentionBlock));
+    };
+    std::vector<double> share;
+    for (std::int64_t h = 0; h < m_heads; ++h) {
+        double pairs = 0;
+        for (std::int64_t b = 0; b < m_blocks; ++b) {
+            const std::int64_t row = h * m_blocks + b;
+            const auto* id = ids.const_data_ptr<std::int32_t>() + starts.const_data_ptr<std::int64_t>()[row];
+            double keys = 0;
+            for (std::int64_t i = 0; i < counts.const_data_ptr<std::int64_t>()[row]; ++i)
+                keys += tokensOf(id[i]);
+            pairs += tokensOf(b) * keys;
+        }
+        share.push_back(pairs / static_cast<double>(m_tokens) / static_cast<double>(m_tokens));
+    }
+    return share;
+}
+
+} // namespace canopy::accel

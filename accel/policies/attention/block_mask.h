@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "accel/ops/attention.h"
+#include "accel/policies/attention/sparse_host.h"
+
+namespace canopy::accel {
+
+/// Chosen blocks of 128 keys for every block of 128 queries, all heads of a layer. Lists stay where they were
+/// made, on the card or on the CPU.
+class BlockMask : public SparseMask {
+public:
+    BlockMask(std::int64_t tokens, std::int64_t heads);
+
+    /// Lists of `heads` (ascending) as ops::chooseBlocks made them for these heads alone. The first call
+    /// brings all heads.
+    void take(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
+    const ops::AttentionOptions& lists() const { return m_lists; }
+    /// Per head; the shorter last block counts by its tokens. Reads from the card.
+    std::vector<double> keptShare() const;
+
+private:
+    void takeHost(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
+    void takeCard(const std::vector<std::int64_t>& heads, const ops::CardKeyLists& lists);
+
+    std::int64_t m_tokens;
+    std::int64_t m_heads;
+    std::int64_t m_blocks;
+    ops::AttentionOptions m_lists;
+};
+
+/// Card lists with `blocks` places a row and rows in order, so that rows can be exchanged without the host.
+/// Works on any device.
+ops::CardKeyLists evenRows(const ops::CardKeyLists& lists, std::int64_t blocks);
+
+} // namespace canopy::accel

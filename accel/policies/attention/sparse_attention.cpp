@@ -1,0 +1,138 @@
+#include "accel/policies/attention/sparse_attention.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/tensor.h>
+
+#include <string>
+
+#include "accel/nn/attention.h"
+#include "accel/runtime/job_error.h"
+#include "core/base/clock.h"
+
+namespace canopy::accel {
+
+namespace {
+
+void checkCall(const AttentionCall& call) {
+    if (call.causalBlockFrames > 0 || call.k.size(1) != call.q.size(1)) {
+        throw JobError(ErrorCode::Unsupported,
+                       "Sparse attention needs the whole clip in one pass; these settings run it in chunks. "
+                       "Choose dense attention or the whole clip.");
+    }
+}
+
+/// A sum over all tokens is finite only where every token is, short of an overflow that would spoil
+/// attention as well.
+void checkFinite(const AttentionCall& call, const PooledMeans& means) {
+    if ((at::isfinite(means.q).all() & at::isfinite(means.k).all()).item<bool>())
+        return;
+    throw JobError(ErrorCode::NumericOverflow,
+                   "Queries or keys of layer " + std::to_string(call.layer + 1) +
+                       " are not finite numbers at step " + std::to_string(call.step + 1) +
+                       ". Try fp32 precision, fewer steps of shift, or another checkpoint.");
+}
+
+/// The heads' rows of `now` into `anchor`.
+void moveAnchor(at::Tensor& anchor, const at::Tensor& now, const std::vector<std::int64_t>& heads) {
+    if (!anchor.defined() || static_cast<std::int64_t>(heads.size()) == now.size(0)) {
+        anchor = now;
+        return;
+    }
+    const at::Tensor rows = at::tensor(heads, at::kLong).to(now.device());
+    anchor = anchor.index_copy(0, rows, now.index_select(0, rows));
+}
+
+} // namespace
+
+SparseAttention::SparseAttention(std::unique_ptr<SparseHost> host, AttentionSettings settings,
+                                 AttentionTelemetry telemetry)
+    : m_host(std::move(host))
+    , m_settings(settings)
+    , m_telemetry(std::move(telemetry)) {}
+
+double SparseAttention::clock() const {
+    if (!m_telemetry.take)
+        return 0;
+    if (m_telemetry.synchronize)
+        m_telemetry.synchronize();
+    return steadySeconds();
+}
+
+at::Tensor SparseAttention::warmUp(const AttentionCall& call, LayerState& state) {
+    const double start = clock();
+    if (m_host->keepsState())
+        checkFinite(call, poolMeans(call));
+    const bool prepared = m_host->warmUp(call, m_settings.warmup, state.mask);
+    const double middle = clock();
+    at::Tensor out = denseAttention(call);
+    if (m_telemetry.take) {
+        AttentionRecord record{call.step, call.layer, call.branch, AttentionRecord::Mode::Warmup, {}, 0, 0};
+        record.estimateSeconds = prepared ? middle - start : 0;
+        record.attentionSeconds = clock() - middle;
+        m_telemetry.take(std::move(record));
+    }
+    return out;
+}
+
+at::Tensor SparseAttention::attend(const AttentionCall& call) {
+    checkCall(call);
+    LayerState& state = m_layers[{call.branch, call.layer}];
+    if (call.step < state.lastStep || state.shape != call.q.sizes())
+        state = {};
+    state.lastStep = call.step;
+    state.shape = call.q.sizes().vec();
+    if (call.step < m_settings.warmup) {
+        state.chosenAt.clear();
+        return warmUp(call, state);
+    }
+
+    const double start = clock();
+    const auto headCount = static_cast<std::size_t>(call.q.size(2));
+    const PooledMeans means = poolMeans(call);
+    checkFinite(call, means);
+    std::vector<RefreshReason> reasons(headCount, RefreshReason::First);
+    std::vector<HeadDrift> drift;
+    if (!state.chosenAt.empty()) {
+        std::vector<int> ages;
+        for (const int step : state.chosenAt)
+            ages.push_back(call.step - step);
+        if (m_settings.reuse == MaskReuse::Tmr)
+            drift = driftOf(state.anchor, means);
+        reasons = decideRefresh(m_settings, ages, drift);
+    }
+    state.chosenAt.resize(headCount, call.step);
+    std::vector<std::int64_t> anew;
+    for (std::size_t h = 0; h < headCount; ++h) {
+        if (reasons[h] == RefreshReason::Reused)
+            continue;
+        anew.push_back(static_cast<std::int64_t>(h));
+        state.chosenAt[h] = call.step;
+    }
+    if (!anew.empty()) {
+        m_host->choose(call, anew, state.mask);
+        if (m_settings.reuse == MaskReuse::Tmr) {
+            moveAnchor(state.anchor.q, means.q, anew);
+            moveAnchor(state.anchor.k, means.k, anew);
+        }
+    }
+    const double middle = clock();
+    at::Tensor out = m_host->attend(call, *state.mask);
+
+    if (m_telemetry.take) {
+        AttentionRecord record{call.step, call.layer, call.branch, AttentionRecord::Mode::Sparse, {}, 0, 0};
+        record.attentionSeconds = clock() - middle;
+        record.estimateSeconds = middle - start;
+        const std::vector<double> kept = m_host->keptShare(*state.mask);
+        for (std::size_t h = 0; h < headCount; ++h) {
+            const HeadDrift moved = drift.empty() ? HeadDrift{} : drift[h];
+            record.heads.push_back({kept[h], reasons[h], moved.absolute, moved.relative, state.chosenAt[h]});
+        }
+        m_telemetry.take(std::move(record));
+    }
+    if (m_settings.reuse == MaskReuse::Off && !m_host->keepsState())
+        state.mask.reset();
+    return out;
+}
+
+} // namespace canopy::accel

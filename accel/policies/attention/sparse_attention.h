@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "accel/policies/attention/attention_record.h"
+#include "accel/policies/attention/sparse_host.h"
+
+namespace canopy::accel {
+
+/// Runs a host from step to step: dense warm-up, then for every layer and branch the decision which heads
+/// choose anew (decideRefresh), the choice, and attention over it. State belongs to one clip: it starts again
+/// when the step goes back or the shape changes. A row that is cancelled and run again gives the same bits.
+/// Throws JobError with a sentence when queries or keys are not finite, and when the call is block-causal or
+/// has keys of earlier chunks.
+class SparseAttention : public AttentionPolicy {
+public:
+    SparseAttention(std::unique_ptr<SparseHost> host, AttentionSettings settings,
+                    AttentionTelemetry telemetry = {});
+    at::Tensor attend(const AttentionCall& call) override;
+
+private:
+    struct LayerState {
+        std::unique_ptr<SparseMask> mask;
+        PooledMeans anchor;        ///< at each head's last choice; read by Tmr alone
+        std::vector<int> chosenAt; ///< per head; empty before the first choice
+        int lastStep = -1;
+        std::vector<std::int64_t> shape;
+    };
+
+    at::Tensor warmUp(const AttentionCall& call, LayerState& state);
+    double clock() const;
+
+    std::unique_ptr<SparseHost> m_host;
+    AttentionSettings m_settings;
+    AttentionTelemetry m_telemetry;
+    std::map<std::pair<Branch, int>, LayerState> m_layers;
+};
+
+} // namespace canopy::accel

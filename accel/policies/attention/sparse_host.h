@@ -1,0 +1,41 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "accel/nn/forward_context.h"
+
+namespace canopy::accel {
+
+/// Which keys the queries of one layer and branch see, head by head, as one host describes it.
+class SparseMask {
+public:
+    virtual ~SparseMask() = default;
+};
+
+/// A way to choose keys (XAttention, SVG2, a baseline). Holds settings only; what belongs to a layer and
+/// branch lies in its mask. Calls have equally many queries and keys and no causal blocks.
+class SparseHost {
+public:
+    virtual ~SparseHost() = default;
+
+    /// Sees a call that stays dense, so that `mask` may be prepared. Returns false when it does nothing.
+    virtual bool warmUp(const AttentionCall&, int /*warmupSteps*/, std::unique_ptr<SparseMask>&) const {
+        return false;
+    }
+    /// Chooses for `heads` (ascending); the others keep their choice. All heads where `mask` holds none yet.
+    /// Called twice for the same step (a row that was cancelled), it makes the same choice.
+    virtual void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
+                        std::unique_ptr<SparseMask>& mask) const = 0;
+    /// Attention over the chosen keys of all heads. Returns [1, L, H, D].
+    virtual at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const = 0;
+    /// Per head: kept pairs over all pairs. May read from the card.
+    virtual std::vector<double> keptShare(const SparseMask& mask) const = 0;
+    /// Whether the mask must outlive its step even when nothing is reused (cluster centres).
+    virtual bool keepsState() const { return false; }
+};
+
+} // namespace canopy::accel

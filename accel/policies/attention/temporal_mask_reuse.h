@@ -1,0 +1,38 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "accel/nn/forward_context.h"
+#include "core/job/attention_settings.h"
+
+namespace canopy::accel {
+
+/// Why a head's choice was made anew, or that it was not.
+enum class RefreshReason : std::uint8_t { Reused, First, Drift, Gate, Age, Cap, Schedule };
+std::string_view refreshReasonName(RefreshReason v); ///< "reused", "first", "drift", "gate", "age", ...
+
+/// Mean over tokens of every head's queries and keys, float32 [H, D] each.
+struct PooledMeans {
+    at::Tensor q, k;
+};
+PooledMeans poolMeans(const AttentionCall& call);
+
+struct HeadDrift {
+    double absolute = 0; ///< d = |q_anchor - q|_1 + |k_anchor - k|_1 of the means
+    double relative = 0; ///< d / (|q_anchor|_1 + |k_anchor|_1)
+};
+/// Per head. sparse-attention.md 4.2.
+std::vector<HeadDrift> driftOf(const PooledMeans& anchor, const PooledMeans& now);
+
+/// Which heads choose anew, for a layer whose heads all have a choice. `ages` are steps since each head's
+/// choice; `drift` may be empty unless reuse is Tmr. Tmr (4.3): a head wants to when its drift is above
+/// delta, equality reuses; the share r of such heads against the gate: r < low none, r > high all, else those
+/// that want to. Age and cap overrule the gate (4.4).
+std::vector<RefreshReason> decideRefresh(const AttentionSettings& settings, const std::vector<int>& ages,
+                                         const std::vector<HeadDrift>& drift);
+
+} // namespace canopy::accel

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <vector>
+
+#include "accel/policies/attention/sparse_host.h"
+
+namespace canopy::accel {
+
+/// XAttention (arXiv 2503.16428): blocks of 128 keys for blocks of 128 queries by the antidiagonal estimate,
+/// the shortest prefix that reaches tau of its mass, and key block 0 in any case as the public code has it.
+/// sparse-attention.md 2.
+class XAttention : public SparseHost {
+public:
+    /// `tau` one for all heads or one per head; `stride` 8 or 16.
+    XAttention(std::vector<double> tau, int stride, bool keepsFirst = true);
+
+    void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
+                std::unique_ptr<SparseMask>& mask) const override;
+    at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const override;
+    std::vector<double> keptShare(const SparseMask& mask) const override;
+
+private:
+    std::vector<double> m_tau;
+    int m_stride;
+    bool m_keepsFirst;
+};
+
+} // namespace canopy::accel
