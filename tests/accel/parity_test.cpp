@@ -45,6 +45,7 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"holitom", checkHoliTom},
     {"visionzip", checkVisionZip},
     {"xattention", checkXAttention},
+    {"svg2", checkSvg2},
 };
 
 fs::path parityFolder() {

@@ -71,5 +71,6 @@ void checkFastVid(const ParityCase&);
 void checkHoliTom(const ParityCase&);
 void checkVisionZip(const ParityCase&);
 void checkXAttention(const ParityCase&);
+void checkSvg2(const ParityCase&);
 
 } // namespace canopy::test

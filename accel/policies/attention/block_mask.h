@@ -13,6 +13,7 @@ namespace canopy::accel {
 class BlockMask : public SparseMask {
 public:
     BlockMask(std::int64_t tokens, std::int64_t heads);
+    void forgetChoice() override { m_lists = {}; }
 
     /// Lists of `heads` (ascending) as ops::chooseBlocks made them for these heads alone. The first call
     /// brings all heads.

@@ -61,14 +61,15 @@ double SparseAttention::clock() const {
 
 at::Tensor SparseAttention::warmUp(const AttentionCall& call, LayerState& state) {
     const double start = clock();
-    if (m_host->keepsState())
+    if (m_host->usesWarmUp()) {
         checkFinite(call, poolMeans(call));
-    const bool prepared = m_host->warmUp(call, m_settings.warmup, state.mask);
+        m_host->warmUp(call, m_settings.warmup, state.mask);
+    }
     const double middle = clock();
     at::Tensor out = denseAttention(call);
     if (m_telemetry.take) {
         AttentionRecord record{call.step, call.layer, call.branch, AttentionRecord::Mode::Warmup, {}, 0, 0};
-        record.estimateSeconds = prepared ? middle - start : 0;
+        record.estimateSeconds = middle - start;
         record.attentionSeconds = clock() - middle;
         m_telemetry.take(std::move(record));
     }
@@ -130,8 +131,8 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
         }
         m_telemetry.take(std::move(record));
     }
-    if (m_settings.reuse == MaskReuse::Off && !m_host->keepsState())
-        state.mask.reset();
+    if (m_settings.reuse == MaskReuse::Off)
+        state.mask->forgetChoice();
     return out;
 }
 

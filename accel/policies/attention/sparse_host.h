@@ -14,6 +14,8 @@ namespace canopy::accel {
 class SparseMask {
 public:
     virtual ~SparseMask() = default;
+    /// Drops the choice and keeps what starts the next one. Called where nothing is reused.
+    virtual void forgetChoice() = 0;
 };
 
 /// A way to choose keys (XAttention, SVG2, a baseline). Holds settings only; what belongs to a layer and
@@ -22,10 +24,11 @@ class SparseHost {
 public:
     virtual ~SparseHost() = default;
 
-    /// Sees a call that stays dense, so that `mask` may be prepared. Returns false when it does nothing.
-    virtual bool warmUp(const AttentionCall&, int /*warmupSteps*/, std::unique_ptr<SparseMask>&) const {
-        return false;
-    }
+    /// Whether warmUp() does anything.
+    virtual bool usesWarmUp() const { return false; }
+    /// Sees a call that stays dense, one of `warmupSteps` for its layer, so that `mask` is prepared.
+    virtual void warmUp(const AttentionCall& /*call*/, int /*warmupSteps*/,
+                        std::unique_ptr<SparseMask>& /*mask*/) const {}
     /// Chooses for `heads` (ascending); the others keep their choice. All heads where `mask` holds none yet.
     /// Called twice for the same step (a row that was cancelled), it makes the same choice.
     virtual void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
@@ -34,8 +37,6 @@ public:
     virtual at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const = 0;
     /// Per head: kept pairs over all pairs. May read from the card.
     virtual std::vector<double> keptShare(const SparseMask& mask) const = 0;
-    /// Whether the mask must outlive its step even when nothing is reused (cluster centres).
-    virtual bool keepsState() const { return false; }
 };
 
 } // namespace canopy::accel
