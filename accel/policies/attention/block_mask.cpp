@@ -22,6 +22,12 @@ at::Tensor rowsOf(const std::vector<std::int64_t>& heads, std::int64_t blocks, c
 
 } // namespace
 
+at::Tensor headsOf(const at::Tensor& x, const std::vector<std::int64_t>& heads) {
+    if (static_cast<std::int64_t>(heads.size()) == x.size(2))
+        return x;
+    return x.index_select(2, at::tensor(heads, at::kLong).to(x.device()));
+}
+
 ops::CardKeyLists evenRows(const ops::CardKeyLists& lists, std::int64_t blocks) {
     const auto place = lists.starts.options().dtype(at::kLong);
     const std::int64_t rows = lists.starts.size(0);

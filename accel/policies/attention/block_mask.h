@@ -32,6 +32,9 @@ private:
     ops::AttentionOptions m_lists;
 };
 
+/// Some heads (ascending) of queries or keys [B, L, H, D]; all of them without a copy.
+at::Tensor headsOf(const at::Tensor& x, const std::vector<std::int64_t>& heads);
+
 /// Card lists with `blocks` places a row and rows in order, so that rows can be exchanged without the host.
 /// Works on any device.
 ops::CardKeyLists evenRows(const ops::CardKeyLists& lists, std::int64_t blocks);

@@ -7,16 +7,6 @@
 
 namespace canopy::accel {
 
-namespace {
-
-at::Tensor headsOf(const at::Tensor& x, const std::vector<std::int64_t>& heads) {
-    if (static_cast<std::int64_t>(heads.size()) == x.size(2))
-        return x;
-    return x.index_select(2, at::tensor(heads, at::kLong).to(x.device()));
-}
-
-} // namespace
-
 XAttention::XAttention(std::vector<double> tau, int stride, bool keepsFirst)
     : m_tau(std::move(tau))
     , m_stride(stride)
