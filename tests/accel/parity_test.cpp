@@ -46,6 +46,8 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"visionzip", checkVisionZip},
     {"xattention", checkXAttention},
     {"svg2", checkSvg2},
+    {"magi_schedule", checkMagiSchedule},
+    {"magi_kv_timeline", checkMagiKvTimeline},
 };
 
 fs::path parityFolder() {

@@ -72,5 +72,7 @@ void checkHoliTom(const ParityCase&);
 void checkVisionZip(const ParityCase&);
 void checkXAttention(const ParityCase&);
 void checkSvg2(const ParityCase&);
+void checkMagiSchedule(const ParityCase&);
+void checkMagiKvTimeline(const ParityCase&);
 
 } // namespace canopy::test
