@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <set>
 #include <stop_token>
 #include <thread>
@@ -64,7 +65,10 @@ void printProgress(const EvaluationProgress& p, double& shownAt) {
 }
 
 std::filesystem::path journalOf(const EvaluateOptions& options) {
-    auto journal = options.out.empty() ? stateFolder() / "evaluate" : std::filesystem::absolute(options.out);
+    // Without a report the answers lie in the state folder, one file for each question set.
+    const auto set = std::hash<std::string>{}(std::filesystem::absolute(options.questions).string());
+    auto journal = options.out.empty() ? stateFolder() / ("evaluate-" + std::to_string(set))
+                                       : std::filesystem::absolute(options.out);
     journal += ".answers.jsonl";
     return journal;
 }

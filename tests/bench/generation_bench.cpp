@@ -5,6 +5,7 @@
 //   generation_bench --model DIR [--device cuda] [--precision fp32] [--threads N] [--size WxH] [--frames N]
 //   [--steps N]
 //                    [--guidance G] [--prompt T] [--seed S] [--vae-tiling] [--runs N] [--compare-cpu]
+//                    [--attention M] [--tau X] [--stride S] [--keep R] [--warmup N] [--reuse M]
 
 #include <cmath>
 #include <cstdio>
@@ -99,6 +100,13 @@ int main(int argc, char** argv) {
     app.add_option("--prompt", request.prompt);
     app.add_option("--seed", request.seed);
     app.add_flag("--vae-tiling", request.vaeTiling);
+    std::string attention = "dense", reuse = "off";
+    app.add_option("--attention", attention);
+    app.add_option("--tau", request.attention.tau);
+    app.add_option("--stride", request.attention.stride);
+    app.add_option("--keep", request.attention.keep);
+    app.add_option("--warmup", request.attention.warmup);
+    app.add_option("--reuse", reuse);
     app.add_option("--runs", runs);
     app.add_flag("--compare-cpu", compareCpu);
     CLI11_PARSE(app, argc, argv);
@@ -106,6 +114,14 @@ int main(int argc, char** argv) {
     request.precision = precision == "fp32"   ? Precision::Float32
                         : precision == "bf16" ? Precision::BFloat16
                                               : Precision::Auto;
+    const auto method = attentionMethodFromName(attention);
+    const auto reused = maskReuseFromName(reuse);
+    if (!method || !reused) {
+        std::fprintf(stderr, "--attention %s --reuse %s: no such way\n", attention.c_str(), reuse.c_str());
+        return 2;
+    }
+    request.attention.method = *method;
+    request.attention.reuse = *reused;
     if (!size.empty() && std::sscanf(size.c_str(), "%dx%d", &request.width, &request.height) != 2) {
         std::fprintf(stderr, "--size is \"%s\"; expected WIDTHxHEIGHT\n", size.c_str());
         return 2;
