@@ -321,6 +321,7 @@ private:
         }
         BlockPacer pacer(device);
         GenerationOptions options;
+        options.synchronize = [&device] { device.synchronize(); };
         options.pace = [&pacer] { pacer.blockQueued(); };
         options.releaseMemory = [&device] { device.emptyCache(); };
         options.takePeak = [&device] {

@@ -8,9 +8,13 @@
 #include <c10/core/CPUAllocator.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "accel/pipelines/attention_stats.h"
 #include "accel/pipelines/latents_file.h"
 #include "accel/pipelines/numeric_error.h"
+#include "accel/policies/attention_policies.h"
 #include "accel/runtime/cancelled.h"
 #include "accel/runtime/job_error.h"
 #include "core/base/clock.h"
@@ -161,8 +165,20 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
             observer.timing("step", row, seconds);
             observer.stage("denoise", row + 1, rowCount);
         };
+        std::vector<AttentionRecord> attended;
+        AttentionTelemetry telemetry;
+        if (observer.wants("attention")) {
+            telemetry.take = [&](AttentionRecord call) { attended.push_back(std::move(call)); };
+            telemetry.synchronize = options.synchronize;
+        }
+        DenoiseHooks hooks = options.hooks;
+        const auto attention = makeAttentionPolicy(request.attention, std::move(telemetry));
+        if (!hooks.attention)
+            hooks.attention = attention.get();
         observer.stage("denoise", 0, static_cast<int>(plan.rows.size()));
-        denoise(dit, conditioning, plan, state, options.hooks, events, stop);
+        denoise(dit, conditioning, plan, state, hooks, events, stop);
+        if (!attended.empty())
+            observer.attentionStats(attentionStatsJson(request.attention, attended));
         latents = state.latents;
         times.denoiseSeconds = watch.lap();
         observer.timing("denoise", 0, times.denoiseSeconds);

@@ -22,8 +22,9 @@ struct GenerationTimes {
 };
 
 struct GenerationOptions {
-    DenoiseHooks hooks;
+    DenoiseHooks hooks;                      ///< an attention set here replaces the request's
     std::function<void()> pace;              ///< after each block; see DenoiseEvents
+    std::function<void()> synchronize;       ///< waits for the card before a clock is read; may be empty
     std::function<void()> releaseMemory;     ///< returns cached memory between stages; may be empty
     std::function<std::uint64_t()> takePeak; ///< peak bytes since the last call; may be empty
 };

@@ -15,7 +15,7 @@ class JobObserver {
 public:
     virtual ~JobObserver() = default;
 
-    /// Asked before anything is computed only to be shown ("preview", "block_times").
+    /// Asked before anything is computed only to be shown ("preview", "block_times", "attention").
     virtual bool wants(std::string_view topic) const = 0;
 
     virtual void resolved(const GenerationRequest& request, const MemoryPlan& plan) = 0;
@@ -25,6 +25,9 @@ public:
     virtual void timing(std::string_view name, int step, double seconds) = 0;
     /// Animated preview of the predicted clean latent: `frames` pictures of RGB bytes, row by row.
     virtual void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) = 0;
+    /// What sparse attention kept and reused, as JSON text, when sampling has ended:
+    /// pipelines/attention_stats.h.
+    virtual void attentionStats(std::vector<std::uint8_t> json) { (void)json; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void latents(std::vector<std::uint8_t> file) = 0;
     /// One finished frame, in order.

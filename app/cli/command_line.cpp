@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/cli/ask_options.h"
+#include "app/cli/attention_options.h"
 #include "app/cli/commands.h"
 #include "app/cli/exit_code.h"
 #include "core/job/settings_schema.h"
@@ -91,6 +92,7 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
     c->add_option("--memory", r.memoryBudgetGb, helpOf("memory"))
         ->check(CLI::NonNegativeNumber)
         ->type_name("GB");
+    addAttention(*c, r.attention, o.attentionStats);
     c->add_flag("--dry-run", o.dryRun,
                 "Print the resolved settings, the memory plan and all problems; make nothing.");
     c->add_option("--record", o.record, "Also record the session (.canopy) for inspection.")

@@ -16,6 +16,7 @@ struct GenerateOptions {
     std::filesystem::path out; ///< may be empty with dryRun
     std::filesystem::path framesDir;
     std::filesystem::path record;
+    std::filesystem::path attentionStats; ///< empty = not gathered
     bool dryRun = false;
     bool jsonProgress = false;
 };

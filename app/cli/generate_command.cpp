@@ -20,6 +20,7 @@ StudioOptions studioOptions(const GenerateOptions& options) {
     StudioOptions studio = commandStudio();
     studio.startWorkerAtOnce = !options.dryRun;
     studio.recordFile = options.record;
+    studio.attentionStatsFile = options.attentionStats;
     return studio;
 }
 
@@ -121,6 +122,15 @@ int generate(GenerateOptions options) {
                                              target.file.string()));
         }
     }
+    if (!options.attentionStats.empty()) {
+        options.attentionStats = std::filesystem::absolute(options.attentionStats);
+        if (std::error_code ignored; std::filesystem::exists(options.attentionStats, ignored)) {
+            return report(
+                makeError(ErrorCode::Io, "The statistics file exists already and is not overwritten; choose "
+                                         "another name. File: " +
+                                             options.attentionStats.string()));
+        }
+    }
     if (!options.framesDir.empty()) {
         target.framesDir = std::filesystem::absolute(options.framesDir);
     } else if (!Studio::hasMedia() && !options.dryRun) {
@@ -162,7 +172,15 @@ int generate(GenerateOptions options) {
         ProgressPrinter printer(*job, options.jsonProgress);
         record = follow(**studio, *job, printer);
     }
-    return tellEnd(record, options.jsonProgress);
+    const int code = tellEnd(record, options.jsonProgress);
+    // The note above said why; the clip is there all the same.
+    if (std::error_code ignored; code == kOk && !options.attentionStats.empty() &&
+                                 !std::filesystem::exists(options.attentionStats, ignored)) {
+        return report(makeError(ErrorCode::Io, "The clip is done, but its attention statistics could not be "
+                                               "written. File: " +
+                                                   options.attentionStats.string()));
+    }
+    return code;
 }
 
 } // namespace canopy::cli

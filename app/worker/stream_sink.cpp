@@ -124,6 +124,13 @@ void StreamSink::preview(int step, int width, int height, int frames, std::vecto
     m_channel.sendBlob(std::move(info), std::move(rgb), true);
 }
 
+void StreamSink::attentionStats(std::vector<std::uint8_t> json) {
+    BlobStart info;
+    info.job = m_job;
+    info.kind = "attention_stats";
+    m_channel.sendBlob(std::move(info), std::move(json), false);
+}
+
 void StreamSink::latents(std::vector<std::uint8_t> file) {
     BlobStart info;
     info.job = m_job;

@@ -59,6 +59,8 @@ public:
     virtual void jobWords(JobId job, const std::string& text) { (void)job, (void)text; }
     /// Which video tokens were chosen: a TokenRun as CBOR.
     virtual void jobTokens(JobId job, BlobPtr run) { (void)job, (void)run; }
+    /// What sparse attention kept and reused, as JSON text; where the topic "attention" is watched.
+    virtual void jobAttentionStats(JobId job, BlobPtr json) { (void)job, (void)json; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
     /// One final frame of RGB bytes, in order; info.index of info.count.

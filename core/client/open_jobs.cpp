@@ -155,6 +155,8 @@ void OpenJobs::deliver(const BlobPtr& blob) {
             listener->jobLatents(info.job, blob);
         } else if (info.kind == "token_run") {
             listener->jobTokens(info.job, blob);
+        } else if (info.kind == "attention_stats") {
+            listener->jobAttentionStats(info.job, blob);
         }
     }
 }

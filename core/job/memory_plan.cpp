@@ -39,6 +39,26 @@ VaePixels decodedPixels(const GenerationRequest& r) {
             width * height * static_cast<Bytes>(std::max(r.frames, 0))};
 }
 
+/// What sparse attention keeps from step to step, all layers and branches, at most. Its estimate fits into
+/// what the feed-forward needs.
+Bytes attentionState(const ModelRecord& model, const GenerationRequest& r) {
+    const AttentionSettings& s = r.attention;
+    const auto tokens = static_cast<Bytes>(std::max<std::int64_t>(videoTokens(r), 0));
+    const Bytes blocks = (tokens + 127) / 128;
+    const bool reuses = s.reuse != MaskReuse::Off;
+    const Bytes heads = static_cast<Bytes>(model.dit.layers * model.dit.heads) * (r.guidance != 1.0 ? 2 : 1);
+    if (s.method == AttentionMethod::Svg2) {
+        const auto queries = static_cast<Bytes>(std::max(s.queryClusters, 0));
+        const auto keys = static_cast<Bytes>(std::max(s.keyClusters, 0));
+        // Centres before and after the last choice, float32; orders of tokens, and the map.
+        const Bytes centres = 2 * (queries + keys) * static_cast<Bytes>(model.dit.headDim) * 4;
+        return heads * (centres + (reuses ? 8 * tokens + queries * keys : 0));
+    }
+    if (reuses && (s.method == AttentionMethod::XAttention || s.method == AttentionMethod::TopK))
+        return heads * blocks * (blocks * 4 + 8);
+    return 0;
+}
+
 class StageBuilder {
 public:
     StageBuilder(std::string name, DeviceKind device)
@@ -127,7 +147,8 @@ MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
     StageBuilder denoise("denoise", r.device);
     denoise.add(MemoryCategory::Weights, ditWeights)
         .add(MemoryCategory::Vae, vaeWeights)
-        .add(MemoryCategory::Activations, L * perToken + (cuda ? Bytes{0} : kCpuScratch))
+        .add(MemoryCategory::Activations,
+             L * perToken + attentionState(model, r) + (cuda ? Bytes{0} : kCpuScratch))
         .add(MemoryCategory::Latents, 10 * latent);
     if (whole)
         denoise.add(MemoryCategory::TextEncoder, textWeights);

@@ -43,7 +43,7 @@ struct CancelJob {
     JobId job = 0;
 };
 
-/// Topics that someone watches: "preview", "stage_times", "block_times". No observer, no cost.
+/// Topics that someone watches: "preview", "stage_times", "block_times", "attention". No observer, no cost.
 struct Subscribe {
     std::vector<std::string> topics;
 };
@@ -121,7 +121,7 @@ struct Words {
 
 /// Announces a blob of which chunks follow. kind: "preview" (uint8 RGB, frames of one animated preview),
 /// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes), "token_run"
-/// (TokenRun as CBOR).
+/// (TokenRun as CBOR), "attention_stats" (JSON text, where the topic "attention" is watched).
 struct BlobStart {
     std::uint64_t blob = 0;
     JobId job = 0;

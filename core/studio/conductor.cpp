@@ -46,6 +46,8 @@ Conductor::Conductor(const StudioOptions& options, JobStore& jobs, ClipLibrary& 
     worker.environment = options.workerEnvironment;
     worker.stderrFile = options.stateFolder / "worker-stderr.log";
     worker.times = options.times;
+    if (!options.attentionStatsFile.empty())
+        worker.topics.emplace_back("attention");
     m_client = std::make_unique<client::WorkerClient>(std::move(worker));
     if (!options.recordFile.empty()) {
         if (auto recorder = protocol::SessionWriter::create(options.recordFile); recorder) {

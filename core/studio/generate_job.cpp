@@ -134,6 +134,8 @@ void GenerateJob::take(StudioEvent event) {
             latentsArrived(blob->blob);
         else if (blob->blob->info.kind == "frame")
             frameArrived(blob->blob);
+        else if (blob->blob->info.kind == "attention_stats")
+            statsArrived(blob->blob);
     } else if (auto* report = std::get_if<EncodeReport>(&event)) {
         if (report->file)
             m_encoded = std::move(*report);
@@ -167,6 +169,14 @@ void GenerateJob::latentsArrived(const client::BlobPtr& latents) {
         return;
     }
     m_latentsSaved = true;
+}
+
+void GenerateJob::statsArrived(const client::BlobPtr& json) {
+    const auto& file = m_tools.options.attentionStatsFile;
+    if (file.empty())
+        return;
+    if (auto written = writeFileAtomically(file, std::span<const std::uint8_t>(json->bytes)); !written)
+        m_tools.note("What attention kept was not written: " + written.error().message);
 }
 
 void GenerateJob::frameArrived(const client::BlobPtr& frame) {

@@ -28,6 +28,7 @@ public:
 private:
     void resolved(const JobResolved& resolved);
     void latentsArrived(const client::BlobPtr& latents);
+    void statsArrived(const client::BlobPtr& json);
     void frameArrived(const client::BlobPtr& frame);
     Result<bool> succeed(const Value& summary);
     Value summaryWithTimes(const Value& summary) const;

@@ -46,6 +46,9 @@ void Inbox::jobFrame(JobId job, client::BlobPtr frame) {
 void Inbox::jobTokens(JobId job, client::BlobPtr run) {
     push(JobBlob{job, std::move(run)});
 }
+void Inbox::jobAttentionStats(JobId job, client::BlobPtr json) {
+    push(JobBlob{job, std::move(json)});
+}
 void Inbox::jobEnded(const client::JobOutcome& outcome) {
     push(outcome);
 }

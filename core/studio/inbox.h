@@ -51,6 +51,7 @@ public:
     void jobLatents(JobId job, client::BlobPtr latents) override;
     void jobFrame(JobId job, client::BlobPtr frame) override;
     void jobTokens(JobId job, client::BlobPtr run) override;
+    void jobAttentionStats(JobId job, client::BlobPtr json) override;
     void jobEnded(const client::JobOutcome& outcome) override;
 
 private:

@@ -39,6 +39,9 @@ struct StudioOptions {
     bool startWorkerAtOnce = true;              ///< false: at the first job
     /// The command line: runs only jobs reserved by this process and leaves the rest of the queue alone.
     bool onlyReservedJobs = false;
+    /// Where what sparse attention kept and reused is written, as JSON; empty = it is not gathered. The last
+    /// clip's, so for one job.
+    std::filesystem::path attentionStatsFile;
     std::filesystem::path recordFile; ///< session file (.canopy) of this worker connection; empty = none
 };
 
@@ -103,7 +106,7 @@ public:
     /// Waits until the snapshot's sequence differs from `seen` or the time is over; then the newest.
     std::shared_ptr<const StudioSnapshot> waitForChange(std::uint64_t seen,
                                                         std::chrono::milliseconds timeout) const;
-    /// Topics wanted from the worker: "preview", "stage_times", "block_times".
+    /// Topics wanted from the worker: "preview", "stage_times", "block_times", "attention".
     void subscribe(std::vector<std::string> topics);
 
     // ---- library
