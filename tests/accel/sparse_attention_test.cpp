@@ -324,13 +324,13 @@ TEST_CASE("a row that is run again, and a second clip, give the same bits") {
         for (const MaskReuse reuse : {MaskReuse::Off, MaskReuse::Tmr}) {
             CAPTURE(attentionMethodName(method));
             CAPTURE(maskReuseName(reuse));
-            AttentionSettings s = settingsOf(method, 1400);
+            AttentionSettings s = settingsOf(method, 600);
             s.tau = 0.6;
             s.reuse = reuse;
             s.delta = 0.5;
             s.warmup = 2;
             const auto call = [](int step) {
-                return callOf(step, 1400, 3, 64, static_cast<std::uint64_t>(step));
+                return callOf(step, 600, 3, 64, static_cast<std::uint64_t>(step));
             };
             const auto plain = makeAttentionPolicy(s), twice = makeAttentionPolicy(s);
             for (int clip = 0; clip < 2; ++clip) {

@@ -100,6 +100,40 @@ TEST_CASE("a dry run prints settings and plan and makes nothing") {
     CHECK((*parseJson(good.out.substr(0, good.out.find('\n'))))["peak_bytes"].asInt() > 0);
 }
 
+TEST_CASE("sparse attention is resolved, and what the chosen method does not read is refused") {
+    const Home home;
+    const std::string ask = "generate --prompt 'a red boat' --dry-run --progress jsonl ";
+    const auto good = home.run(ask + "--attention svg2 --tau 0.8 --clusters 20,60 --reuse tmr --gate 0.3,0.9 "
+                                     "--steps 20");
+    CHECK_MESSAGE(good.code == 0, good.err);
+    const auto plan = parseJson(good.out.substr(0, good.out.find('\n')));
+    REQUIRE(plan.ok());
+    const Value& attention = (*plan)["request"]["attention"];
+    CHECK(attention["method"].asString() == "svg2");
+    CHECK(attention["tau"].asDouble() == 0.8);
+    CHECK(attention["key_clusters"].asInt() == 60);
+    CHECK(attention["delta"].asDouble() == 8);
+    CHECK(attention["gate_low"].asDouble() == 0.3);
+    CHECK(attention["warmup"].asInt() == 2);
+    CHECK(home.run(ask + "--attention topk --reuse every:3").code == 0);
+    CHECK(!has(home.run(ask).out, "\"attention\""));
+
+    for (const char* wrong :
+         {"--tau 0.8", "--attention window --tau 0.8", "--attention svg2 --stride 8", "--attention guess",
+          "--attention xattention --stride 4", "--attention svg2 --clusters 0,10",
+          "--attention svg2 --clusters 10", "--attention xattention --delta 3", "--reuse freeze",
+          "--attention xattention --reuse every:0", "--attention xattention --reuse every",
+          "--attention xattention --reuse every:x", "--attention window --stats s.json"}) {
+        CAPTURE(wrong);
+        const auto refused = home.run(ask + wrong);
+        CHECK(refused.code == 2);
+        CHECK(!refused.err.empty());
+    }
+    const auto tau = home.run(ask + "--attention xattention --tau 1.5");
+    CHECK(tau.code == 3);
+    CHECK(has(tau.out, "Tau is 1.5"));
+}
+
 TEST_CASE("both kinds of models are listed") {
     const Home home;
     const auto models = home.run("models --json");
