@@ -120,4 +120,16 @@ void KvPool::compact(int chunk, const std::vector<at::Tensor>& kept) {
     }
 }
 
+void KvPool::joinUpTo(int chunk) {
+    const auto r = range(chunk);
+    std::erase_if(m_ranges, [&](const Range& other) { return other.first < r.first; });
+    m_ranges.front() = {chunk, 0, r.first + r.rows};
+}
+
+void KvPool::drop(int chunk) {
+    const auto none = at::empty({0}, at::TensorOptions(at::kLong));
+    compact(chunk, std::vector<at::Tensor>(m_keys.size(), none));
+    std::erase_if(m_ranges, [&](const Range& other) { return other.chunk == chunk; });
+}
+
 } // namespace canopy::accel

@@ -48,6 +48,10 @@ public:
     /// order, one tensor per branch x layer (index branch * layers + layer). Later chunks move up; n must be
     /// equal in all.
     void compact(int chunk, const std::vector<at::Tensor>& kept);
+    /// All rows up to and including `chunk` become one range under its number; origins stay.
+    void joinUpTo(int chunk);
+    /// Forgets a chunk; later ones move up.
+    void drop(int chunk);
 
 private:
     std::size_t slot(Branch branch, int layer) const {

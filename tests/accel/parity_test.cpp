@@ -47,6 +47,9 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"xattention", checkXAttention},
     {"svg2", checkSvg2},
     {"magi_schedule", checkMagiSchedule},
+    {"flowcache_decisions", checkFlowCacheDecisions},
+    {"kv_compression", checkKvCompression},
+    {"teacache_skyreels", checkTeaCacheSkyReels},
     {"magi_kv_timeline", checkMagiKvTimeline},
 };
 

@@ -73,6 +73,9 @@ void checkVisionZip(const ParityCase&);
 void checkXAttention(const ParityCase&);
 void checkSvg2(const ParityCase&);
 void checkMagiSchedule(const ParityCase&);
+void checkFlowCacheDecisions(const ParityCase&);
+void checkKvCompression(const ParityCase&);
+void checkTeaCacheSkyReels(const ParityCase&);
 void checkMagiKvTimeline(const ParityCase&);
 
 } // namespace canopy::test
