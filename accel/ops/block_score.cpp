@@ -1,5 +1,6 @@
 #include "accel/ops/block_score.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
@@ -13,6 +14,7 @@
 
 #include "accel/cuda/block_score.h"
 #include "accel/ops/card_tensor.h"
+#include "accel/ops/parallel.h"
 #include "accel/reference/block_score.h"
 #include "accel/runtime/kernel_table.h"
 
@@ -114,10 +116,22 @@ std::vector<std::int32_t> chooseRow(const float* weights, std::int64_t blocks, f
     return chosen;
 }
 
+/// Head by head on the CPU: one thread's small products and softmaxes instead of all threads' for each.
+at::Tensor weightsByReference(const at::Tensor& q, const at::Tensor& k, double scale, std::int64_t stride) {
+    if (!q.is_cpu())
+        return reference::blockWeights(q, k, scale, stride);
+    std::vector<at::Tensor> heads(static_cast<std::size_t>(q.size(2)));
+    forEachItem(q.size(2), [&](std::int64_t h) {
+        heads[static_cast<std::size_t>(h)] =
+            reference::blockWeights(q.narrow(2, h, 1), k.narrow(2, h, 1), scale, stride);
+    });
+    return at::cat(heads, 1);
+}
+
 BlockChoice byReference(const at::Tensor& q, const at::Tensor& k, double scale,
                         const BlockScoreOptions& options) {
     BlockChoice choice;
-    const at::Tensor weights = reference::blockWeights(q, k, scale, options.stride);
+    const at::Tensor weights = weightsByReference(q, k, scale, options.stride);
     const at::Tensor host = weights.cpu().contiguous(), tau = options.tau.cpu();
     const std::int64_t blocks = weights.size(3), rows = weights.numel() / blocks;
     std::vector<std::int64_t> offsets{0};

@@ -1,6 +1,7 @@
 #include "accel/ops/parallel.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 
@@ -18,6 +19,15 @@ kernels::ParallelWorkers intraOpWorkers() {
                         body(static_cast<int>(worker));
                 });
             }};
+}
+
+void forEachItem(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+    const bool inference = c10::InferenceMode::is_enabled();
+    at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+        const c10::InferenceMode mode(inference);
+        for (std::int64_t i = begin; i < end; ++i)
+            body(i);
+    });
 }
 
 SingleThread::SingleThread()

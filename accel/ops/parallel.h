@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+
 #include "accel/kernels/cpu/parallel_workers.h"
 
 namespace canopy::accel::ops {
@@ -9,6 +12,11 @@ namespace canopy::accel::ops {
 /// in a file compiled without OpenMP: parallel.cpp is compiled with it, and is the place to call
 /// at::parallel_for from.
 kernels::ParallelWorkers intraOpWorkers();
+
+/// body(i) for every i in [0, count), spread over LibTorch's intra-op threads; whatever LibTorch does inside
+/// runs on the calling thread. For work of many small operations, each of which alone would wake and wait for
+/// the other threads. Inference mode is carried over; the first exception is thrown on.
+void forEachItem(std::int64_t count, const std::function<void(std::int64_t)>& body);
 
 /// While it lives, LibTorch, oneDNN and MKL use the calling thread alone. For work so small that waking other
 /// threads takes longer than what they would take over. Home thread: the inference thread.

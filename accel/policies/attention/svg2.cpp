@@ -5,7 +5,9 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <functional>
 
+#include "accel/ops/parallel.h"
 #include "accel/policies/attention/cluster_map.h"
 
 namespace canopy::accel {
@@ -67,6 +69,16 @@ BothClusters advance(const AttentionCall& call, std::int64_t head, const Svg2Set
     centres.queries = both.queries.centres;
     centres.keys = both.keys.centres;
     return both;
+}
+
+/// Heads side by side on the CPU, one after another on a card.
+void forEach(const AttentionCall& call, std::int64_t count, const std::function<void(std::int64_t)>& body) {
+    if (call.q.is_cpu()) {
+        ops::forEachItem(count, body);
+        return;
+    }
+    for (std::int64_t i = 0; i < count; ++i)
+        body(i);
 }
 
 std::vector<std::int64_t> hostSizes(const Clusters& clusters) {
@@ -143,19 +155,21 @@ Svg2::Svg2(Svg2Settings settings)
 void Svg2::warmUp(const AttentionCall& call, int warmupSteps, std::unique_ptr<SparseMask>& mask) const {
     ClusterMask& state = maskFor(call, mask);
     const int share = (m_settings.coldIterations + warmupSteps - 1) / std::max(warmupSteps, 1);
-    for (std::int64_t h = 0; h < call.q.size(2); ++h)
+    forEach(call, call.q.size(2), [&](std::int64_t h) {
         advance(call, h, m_settings, share, state.centres[static_cast<std::size_t>(h)]);
+    });
 }
 
 void Svg2::choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
                   std::unique_ptr<SparseMask>& mask) const {
     ClusterMask& state = maskFor(call, mask);
-    for (const std::int64_t head : heads) {
+    forEach(call, static_cast<std::int64_t>(heads.size()), [&](std::int64_t i) {
+        const std::int64_t head = heads[static_cast<std::size_t>(i)];
         const auto h = static_cast<std::size_t>(head);
         const auto both = advance(call, head, m_settings, 0, state.centres[h]);
         const double p = m_settings.p.size() == 1 ? m_settings.p[0] : m_settings.p.at(h);
         state.partitions[h] = partitionOf(both.queries, both.keys, p, m_settings.minimumShare);
-    }
+    });
 }
 
 at::Tensor Svg2::attend(const AttentionCall& call, const SparseMask& mask) const {
