@@ -240,6 +240,25 @@ TEST_CASE("temporal mask reuse from step to step, on every host and for each bra
     }
 }
 
+TEST_CASE("slow drift adds up, also while the other heads choose anew") {
+    AttentionSettings s = settingsOf(AttentionMethod::XAttention);
+    s.reuse = MaskReuse::Tmr;
+    s.delta = 1;
+    Told told(s);
+    std::vector<bool> chosen;
+    for (int step = 0; step < 5; ++step) {
+        AttentionCall call = callOf(step);
+        call.q = call.q.clone();
+        call.q.select(2, 0) += 0.01 * step; // 64 channels: 0.64 a step
+        call.q.select(2, 1) += 0.1 * step;
+        call.q.select(2, 2) += 0.1 * step;
+        told.policy->attend(call);
+        chosen.push_back(told.records.back().heads[0].reason != RefreshReason::Reused);
+        CHECK(told.records.back().heads[1].reason != RefreshReason::Reused);
+    }
+    CHECK(chosen == std::vector<bool>{true, false, true, false, true});
+}
+
 TEST_CASE("a reused choice is the old one over the new numbers") {
     for (const AttentionMethod method : kHosts) {
         CAPTURE(attentionMethodName(method));
