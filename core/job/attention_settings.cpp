@@ -47,6 +47,19 @@ void checkClusters(const AttentionSettings& s, std::int64_t tokens, std::vector<
                            "; choose a value from 0 to 1.");
 }
 
+void checkHeadTau(const AttentionSettings& s, std::vector<std::string>& problems) {
+    if (!s.headTau.empty() && s.method != AttentionMethod::XAttention && s.method != AttentionMethod::Svg2)
+        problems.push_back("Thresholds per head were given, which the attention \"" +
+                           std::string(attentionMethodName(s.method)) +
+                           "\" does not read; choose xattention or svg2.");
+    for (const auto& layer : s.headTau) {
+        if (std::all_of(layer.begin(), layer.end(), isShare))
+            continue;
+        problems.push_back("A threshold of a head is not above 0 and at most 1; make the thresholds anew.");
+        return;
+    }
+}
+
 void checkReuse(const AttentionSettings& s, std::vector<std::string>& problems) {
     if (s.reuse == MaskReuse::Every && s.refreshInterval < 1)
         problems.push_back("Choices are to be made anew every " + std::to_string(s.refreshInterval) +
@@ -101,6 +114,7 @@ std::vector<std::string> checkAttention(const AttentionSettings& s, std::int64_t
         problems.push_back("The attention window is " + std::to_string(s.windowFrames) +
                            " latent frames; choose from 0 to " + std::to_string(kMostWindowFrames) + ".");
     if (!choosesBlocks(s.method)) {
+        checkHeadTau(s, problems);
         if (s.reuse != MaskReuse::Off)
             problems.push_back("The attention \"" + std::string(attentionMethodName(s.method)) +
                                "\" chooses nothing that could be reused; switch reuse off or choose "
@@ -112,6 +126,7 @@ std::vector<std::string> checkAttention(const AttentionSettings& s, std::int64_t
                            "; choose a value above 0, at most 1.");
     if (s.method != AttentionMethod::TopK && !isShare(s.tau))
         problems.push_back("Tau is " + number(s.tau) + "; choose a value above 0, at most 1 (all keys).");
+    checkHeadTau(s, problems);
     if (s.method != AttentionMethod::Svg2 && s.stride != 8 && s.stride != 16)
         problems.push_back("The stride of the estimate is " + std::to_string(s.stride) +
                            "; choose 8 (finer) or 16 (faster).");
@@ -130,6 +145,12 @@ Value toValue(const AttentionSettings& s) {
     v.set("method", attentionMethodName(s.method)).set("tau", s.tau).set("stride", s.stride);
     v.set("query_clusters", s.queryClusters).set("key_clusters", s.keyClusters);
     v.set("minimum_share", s.minimumShare).set("keep", s.keep).set("window_frames", s.windowFrames);
+    if (!s.headTau.empty()) {
+        Value::Array layers;
+        for (const auto& heads : s.headTau)
+            layers.emplace_back(Value::Array(heads.begin(), heads.end()));
+        v.set("head_tau", std::move(layers));
+    }
     v.set("reuse", maskReuseName(s.reuse)).set("refresh_interval", s.refreshInterval);
     v.set("delta", s.delta).set("gate_low", s.gateLow).set("gate_high", s.gateHigh);
     v.set("max_age", s.maxAge).set("hard_cap", s.hardCap).set("warmup", s.warmup);
@@ -141,6 +162,7 @@ Result<AttentionSettings> attentionSettingsFromValue(const Value& value) {
     SettingReader reader(value);
     reader.read("method", kMethods, s.method);
     reader.read("tau", s.tau);
+    reader.read("head_tau", s.headTau);
     reader.read("stride", s.stride);
     reader.read("query_clusters", s.queryClusters);
     reader.read("key_clusters", s.keyClusters);

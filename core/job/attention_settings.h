@@ -36,7 +36,9 @@ std::optional<MaskReuse> maskReuseFromName(std::string_view name);
 /// Negative = "the default", which withAttentionDefaults() fills.
 struct AttentionSettings {
     AttentionMethod method = AttentionMethod::Dense;
-    double tau = 0.9;          ///< share of the estimated mass that is kept: XAttention's tau, SVG2's p
+    double tau = 0.9; ///< share of the estimated mass that is kept: XAttention's tau, SVG2's p
+    /// [layer][head]: replaces `tau` where it is not empty. From AttentionCalibration::thresholds().
+    std::vector<std::vector<double>> headTau;
     int stride = 16;           ///< of the antidiagonal estimate, 8 or 16
     int queryClusters = -1;    ///< SVG2
     int keyClusters = -1;      ///< SVG2
@@ -60,12 +62,13 @@ struct AttentionSettings {
 /// published drift thresholds on Wan (30, SVG2 8); one dense step in ten.
 AttentionSettings withAttentionDefaults(AttentionSettings settings, std::int64_t tokens, int steps);
 
-/// What is wrong with filled settings, one sentence each.
+/// What is wrong with filled settings, one sentence each. Whether `headTau` is of the model's size is for
+/// checkRequest() to say, which knows the model.
 std::vector<std::string> checkAttention(const AttentionSettings& settings, std::int64_t tokens, int steps);
 
-/// Map with one key per field: method, tau, stride, query_clusters, key_clusters, minimum_share, keep,
-/// window_frames, reuse, refresh_interval, delta, gate_low, gate_high, max_age, hard_cap, warmup. A missing
-/// key leaves the default; wrong types and unknown names are an error.
+/// Map with one key per field: method, tau, head_tau (only where there is one), stride, query_clusters,
+/// key_clusters, minimum_share, keep, window_frames, reuse, refresh_interval, delta, gate_low, gate_high,
+/// max_age, hard_cap, warmup. A missing key leaves the default; wrong types and unknown names are an error.
 Value toValue(const AttentionSettings& settings);
 Result<AttentionSettings> attentionSettingsFromValue(const Value& value);
 

@@ -106,6 +106,21 @@ public:
             }
         }
     }
+    void read(std::string_view key, std::vector<std::vector<double>>& field) {
+        if (const Value* v = member(key, &Value::isArray, "a table of numbers")) {
+            field.clear();
+            for (const Value& row : v->asArray()) {
+                if (!row.isArray())
+                    return fail(key, "a table of numbers");
+                field.emplace_back();
+                for (const Value& item : row.asArray()) {
+                    if (!item.isNumber() || !std::isfinite(item.asDouble()))
+                        return fail(key, "a table of finite numbers");
+                    field.back().push_back(item.asDouble());
+                }
+            }
+        }
+    }
     template <typename Int>
     requires std::is_same_v<Int, std::int32_t> || std::is_same_v<Int, std::int64_t>
     void read(std::string_view key, std::vector<Int>& field) {
