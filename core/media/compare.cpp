@@ -86,7 +86,8 @@ std::string planeLetters(const AVPixFmtDescriptor* format) {
 
 } // namespace
 
-Result<FileComparison> compareFiles(const std::filesystem::path& fileA, const std::filesystem::path& fileB) {
+Result<FileComparison> compareFiles(const std::filesystem::path& fileA, const std::filesystem::path& fileB,
+                                    const CompareOptions& options) {
     VideoInfo infos[2];
     const std::filesystem::path* files[2] = {&fileA, &fileB};
     for (int i = 0; i < 2; ++i) {
@@ -180,6 +181,7 @@ Result<FileComparison> compareFiles(const std::filesystem::path& fileA, const st
         while (av_buffersink_get_frame(sinks[0], result.get()) >= 0) {
             const double mse = number(result->metadata, "lavfi.psnr.mse_avg");
             mseSum += mse;
+            r.psnrFrames.push_back(psnrOf(mse));
             for (std::size_t i = 0; i < letters.size(); ++i)
                 mseSums[i] += number(result->metadata, std::string("lavfi.psnr.mse.") +
                                                            static_cast<char>(std::tolower(letters[i])));
@@ -194,6 +196,7 @@ Result<FileComparison> compareFiles(const std::filesystem::path& fileA, const st
         while (av_buffersink_get_frame(sinks[1], result.get()) >= 0) {
             const double ssim = number(result->metadata, "lavfi.ssim.All");
             r.ssim += ssim;
+            r.ssimFrames.push_back(ssim);
             for (std::size_t i = 0; i < letters.size(); ++i)
                 r.ssimPlanes[i] += number(result->metadata, std::string("lavfi.ssim.") + letters[i]);
             if (ssimFrames == 0 || ssim < r.ssimWorst) {
@@ -207,6 +210,8 @@ Result<FileComparison> compareFiles(const std::filesystem::path& fileA, const st
     r.identical = true;
     int given = 0;
     for (;; ++given) {
+        if (options.stop.stop_requested())
+            return makeError(ErrorCode::Cancelled, "The comparison was stopped.");
         FramePtr first = (*a)->next();
         FramePtr second = (*b)->next();
         if (!first || !second)
@@ -217,6 +222,8 @@ Result<FileComparison> compareFiles(const std::filesystem::path& fileA, const st
             av_buffersrc_add_frame(sources[1], second.get()) < 0)
             return noFilter(AVERROR(EINVAL));
         drain();
+        if (options.progress)
+            options.progress(given + 1, infos[0].frames);
     }
     for (AVFilterContext* source : sources)
         if (av_buffersrc_add_frame(source, nullptr) < 0)

@@ -2,7 +2,10 @@
 
 #include <array>
 #include <filesystem>
+#include <functional>
+#include <stop_token>
 #include <string>
+#include <vector>
 
 #include "core/base/result.h"
 
@@ -23,9 +26,17 @@ struct FileComparison {
     std::array<double, 3> ssimPlanes{};
     double ssimWorst = 0;
     int ssimWorstFrame = -1;
+    std::vector<double> psnrFrames; ///< [frames], dB; infinity where a frame is equal
+    std::vector<double> ssimFrames; ///< [frames]
+};
+
+struct CompareOptions {
+    std::stop_token stop; ///< once asked, the comparison ends with ErrorCode::Cancelled
+    std::function<void(int done, int frames)> progress; ///< after every frame, on the calling thread
 };
 
 /// Size and frame count must be equal; a sentence says what differs.
-Result<FileComparison> compareFiles(const std::filesystem::path& a, const std::filesystem::path& b);
+Result<FileComparison> compareFiles(const std::filesystem::path& a, const std::filesystem::path& b,
+                                    const CompareOptions& options = {});
 
 } // namespace canopy::media

@@ -606,6 +606,19 @@ TEST_CASE("two files are compared by FFmpeg's filters") {
     for (std::size_t at = 0; (at = stats.find("mse_avg:", at)) != std::string::npos; ++lines)
         sum += std::strtod(stats.c_str() + (at += 8), nullptr);
     REQUIRE(lines == 12);
+    // Frame by frame, and the worst is the least of them.
+    REQUIRE(b->psnrFrames.size() == 12);
+    REQUIRE(b->ssimFrames.size() == 12);
+    std::size_t at = 0;
+    for (const double psnr : b->psnrFrames) {
+        at = stats.find("psnr_avg:", at) + 9;
+        CHECK(std::abs(psnr - std::strtod(stats.c_str() + at, nullptr)) < 0.05);
+    }
+    CHECK(b->psnrFrames[static_cast<std::size_t>(b->psnrWorstFrame)] == b->psnrWorst);
+    CHECK(*std::min_element(b->ssimFrames.begin(), b->ssimFrames.end()) == b->ssimWorst);
+    std::stop_source stopped;
+    stopped.request_stop();
+    CHECK(compareFiles(a, folder / "b.mp4", {stopped.get_token(), {}}).error().code == ErrorCode::Cancelled);
     CHECK(b->psnr == doctest::Approx(10 * std::log10(255 * 255 / (sum / lines))).epsilon(0.001));
 
     const auto shorter = compareFiles(a, writeClip(folder / "c.mp4", 11));
