@@ -38,7 +38,8 @@ private Q_SLOTS:
                 for (auto front :
                      {Role::Text, Role::Text2, Role::Text3, Role::Accent, Role::Warning, Role::Error})
                     check(front, back, m_tokens.minimumText);
-                for (auto front : {Role::Outline, Role::Playhead, Role::Focus})
+                for (auto front : {Role::Outline, Role::Playhead, Role::Focus, Role::SeriesA, Role::SeriesB,
+                                   Role::Computed, Role::Reused, Role::Forced, Role::Compressed})
                     check(front, back, m_tokens.minimumMarks);
             }
             for (auto front : {Role::Text, Role::Text2})

@@ -38,11 +38,18 @@ enum class Role {
     Casing,
     Focus,
     FocusOnAccent,
+    SeriesA,
+    SeriesB,
+    Computed,
+    Reused,
+    Forced,
+    Compressed,
 };
-inline constexpr std::array<std::string_view, 21> kRoleNames = {
-    "window", "surround",  "panel",         "raised",   "hover",    "line",       "outline",
-    "text",   "text2",     "text3",         "accent",   "onAccent", "accentFill", "warning",
-    "error",  "selection", "selectionText", "playhead", "casing",   "focus",      "focusOnAccent"};
+inline constexpr std::array<std::string_view, 27> kRoleNames = {
+    "window",  "surround",  "panel",         "raised",   "hover",    "line",       "outline",
+    "text",    "text2",     "text3",         "accent",   "onAccent", "accentFill", "warning",
+    "error",   "selection", "selectionText", "playhead", "casing",   "focus",      "focusOnAccent",
+    "seriesA", "seriesB",   "computed",      "reused",   "forced",   "compressed"};
 
 enum class TextStyle { Caption, Label, Body, BodyStrong, Prompt, Question, Timecode, Readout, Hero };
 inline constexpr std::array<std::string_view, 9> kTextStyleNames = {
