@@ -39,7 +39,7 @@ namespace {
 std::vector<KernelSet> availableSets() {
     std::vector<KernelSet> sets;
     for (const KernelSet set :
-         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16})
+         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16, KernelSet::Amx})
         if (kernels::isSupported(set))
             sets.push_back(set);
     return sets;

@@ -31,7 +31,7 @@ template <class Test>
 void onEverySet(const Test& test) {
     at::globalContext().setDeterministicAlgorithms(true, false);
     for (const KernelSet set :
-         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16}) {
+         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16, KernelSet::Amx}) {
         if (!kernels::isSupported(set))
             continue;
         for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {

@@ -108,7 +108,7 @@ TEST_CASE("the fused norm is the plain one on every kernel set, also into a slot
     const c10::InferenceMode inference;
     using kernels::KernelSet;
     for (const KernelSet set :
-         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16}) {
+         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16, KernelSet::Amx}) {
         if (!kernels::isSupported(set))
             continue;
         for (const auto dtype : {at::kFloat, at::kBFloat16}) {

@@ -1,4 +1,4 @@
-#include "accel/kernels/cpu/attention_avx512_isa.h"
+#include "accel/kernels/cpu/attention_avx512_half_isa.h"
 #include "accel/kernels/cpu/attention_tile.h"
 
 namespace canopy::accel::kernels {
@@ -7,38 +7,12 @@ namespace {
 struct Tag;
 
 /// Products by vdpbf16ps: a unit is a pair of bfloat16, a lane adds both products.
-struct Avx512HalfIsa : Avx512Lanes<Tag> {
+struct Avx512HalfIsa : Avx512HalfLanes<Tag> {
     using Unit = __m512i;
-    static constexpr int kStep = 2;
-
     static Unit loadUnits(const void* p) { return _mm512_loadu_si512(p); }
     static Unit broadcastUnit(const std::uint32_t* p) { return _mm512_set1_epi32(static_cast<int>(*p)); }
     static Vec multiplyAdd(Vec acc, Unit a, Unit b) {
         return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
-    }
-
-    /// Degree 3 minimax in relative error: 7.5e-5, a twenty-sixth of half a bfloat16 unit.
-    static Vec exp2(Vec x) {
-        const Split s = split(x);
-        Vec p = _mm512_set1_ps(0.0551716691F);
-        p = _mm512_fmadd_ps(p, s.fraction, _mm512_set1_ps(0.2426111222F));
-        p = _mm512_fmadd_ps(p, s.fraction, _mm512_set1_ps(0.6932609855F));
-        p = _mm512_fmadd_ps(p, s.fraction, _mm512_set1_ps(0.9999280735F));
-        // The low 9 bits of a NaN made of bfloat16 inputs are zero, so this addition leaves it a NaN.
-        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), s.exponent));
-    }
-
-    /// Lane by lane (first, second): convert both, then interleave the two halves of the register.
-    static void storePair(float* p, Vec first, Vec second) {
-        const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
-                                               23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-        const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
-        _mm512_storeu_si512(p, _mm512_permutexvar_epi16(order, both));
-    }
-
-    static void storeHalf(std::uint16_t* p, Vec x, int count) {
-        const __m256i half = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
-        _mm256_mask_storeu_epi16(p, firstLanes(count), half);
     }
 };
 

@@ -44,7 +44,8 @@ struct AttentionKernels {
     /// [token][D / step]
     void (*packKeys)(const void* src, std::int64_t stride, bool halfStorage, std::int64_t tokens, int headDim,
                      std::int64_t first, std::int64_t count, void* packed);
-    /// [token / step][D], a unit holds the same column of `step` neighbouring tokens
+    /// [token / step][D], a unit holds the same column of `step` neighbouring tokens; of kAmxHalf
+    /// [token / 32][D][16]
     void (*packValues)(const void* src, std::int64_t stride, bool halfStorage, std::int64_t tokens,
                        int headDim, std::int64_t first, std::int64_t count, void* packed);
     void (*runItem)(const AttentionItem& item);
@@ -55,6 +56,7 @@ extern const AttentionKernels kPortableFloat;
 extern const AttentionKernels kAvx2Float;
 extern const AttentionKernels kAvx512Float;
 extern const AttentionKernels kAvx512Half;
+extern const AttentionKernels kAmxHalf; ///< head dimensions that are multiples of 32
 #endif
 
 } // namespace canopy::accel::kernels

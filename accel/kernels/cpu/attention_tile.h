@@ -24,6 +24,21 @@ namespace canopy::accel::kernels {
 constexpr int kPieceKeys = 128;
 constexpr int kItemQueries = 128;
 
+/// An instruction set with a matrix unit brings both products (scores, addValues), the layout of its values
+/// (packValues) and the number of keys that it takes at a time (kKeyGroup).
+template <class Isa>
+constexpr bool kHasMatrixUnit = requires {
+    Isa::kKeyGroup;
+};
+
+template <class Isa>
+constexpr int keyGroup() {
+    if constexpr (kHasMatrixUnit<Isa>)
+        return Isa::kKeyGroup;
+    else
+        return Isa::kStep;
+}
+
 template <class Isa>
 class AttentionTile {
     using Vec = typename Isa::Vec;
@@ -34,6 +49,9 @@ class AttentionTile {
     static constexpr int kTile = kLanes * kVectors; ///< queries of a tile
     static constexpr int kRows = Isa::kRows; ///< keys (first product) or columns (second) per register block
     static constexpr int kTiles = kItemQueries / kTile;
+    /// Keys that the value product takes at a time; a matrix unit takes more of them than a lane's unit
+    /// holds.
+    static constexpr int kKeyGroup = keyGroup<Isa>();
     static_assert(kItemQueries % kTile == 0 && kPieceKeys % kRows == 0 && 8 % kRows == 0);
 
     struct Scratch {
@@ -85,7 +103,9 @@ public:
 
     static void packValues(const void* src, std::int64_t stride, bool halfStorage, std::int64_t tokens,
                            int headDim, std::int64_t first, std::int64_t count, void* packed) {
-        if constexpr (kStep == 1) {
+        if constexpr (kHasMatrixUnit<Isa>) {
+            Isa::packValues(src, stride, tokens, headDim, first, count, packed);
+        } else if constexpr (kStep == 1) {
             packKeys(src, stride, halfStorage, tokens, headDim, first, count, packed);
         } else {
             const auto* half = static_cast<const std::uint16_t*>(src);
@@ -115,6 +135,8 @@ public:
         // first maximum, -inf: move the sign, or the zero, into q, which is exact.
         const float scale = item.scale < 0 ? -item.scale : item.scale == 0 ? 1.0F : item.scale;
         packQueries(item, s, tiles);
+        if constexpr (kHasMatrixUnit<Isa>)
+            Isa::open();
 
         const std::size_t depth = static_cast<std::size_t>(item.headDim);
         std::memset(s.out, 0, depth * static_cast<std::size_t>(tiles) * kTile * 4);
@@ -125,7 +147,7 @@ public:
         const std::size_t unitsPerTile = depth / kStep * kTile;
         for (std::int64_t p = 0; p < item.pieceCount; ++p) {
             const KeyPiece piece = item.pieces[p];
-            const int skip = piece.begin % kStep; // keys in front of the piece that share its first unit
+            const int skip = piece.begin % kKeyGroup; // keys in front of the piece in its first group
             const std::int64_t first = piece.begin - skip;
             const int whole = piece.count + skip;
             const auto* keys = static_cast<const std::uint32_t*>(item.keys) + first * (item.headDim / kStep);
@@ -143,17 +165,30 @@ public:
                 Vec oldMaxima[kVectors];
                 for (int j = 0; j < kVectors; ++j)
                     oldMaxima[j] = Isa::load(maxima + j * kLanes);
-                scoreTile(s.q + static_cast<std::size_t>(t) * unitsPerTile, keys, item.headDim / kStep, skip,
-                          count, s.scores, maxima);
+                const std::uint32_t* q = s.q + static_cast<std::size_t>(t) * unitsPerTile;
+                if constexpr (kHasMatrixUnit<Isa>) {
+                    Isa::scores(q, keys, item.headDim / kStep, count, s.scores);
+                    raiseMaxima(s.scores, skip, count, maxima);
+                } else {
+                    scoreTile(q, keys, item.headDim / kStep, skip, count, s.scores, maxima);
+                }
                 if (seen < count)
                     hideLaterKeys(s.scores, static_cast<int>(seen), count, oldMaxima, maxima);
                 softmaxTile(s.scores, skip, count, scale, oldMaxima, maxima, s.sums + t * kTile, rescale);
-                valueTile(s.scores, values, item.headDim, (count + kStep - 1) / kStep, rescale,
-                          s.out + static_cast<std::size_t>(t) * depth * kTile);
+                float* out = s.out + static_cast<std::size_t>(t) * depth * kTile;
+                const int groups = (count + kKeyGroup - 1) / kKeyGroup;
+                if constexpr (kHasMatrixUnit<Isa>) {
+                    shrink(out, item.headDim, rescale);
+                    Isa::addValues(s.scores, values, item.headDim, groups, out);
+                } else {
+                    valueTile(s.scores, values, item.headDim, groups, rescale, out);
+                }
             }
         }
         for (int t = 0; t < tiles; ++t)
             storeTile(item, s, t, scale);
+        if constexpr (kHasMatrixUnit<Isa>)
+            Isa::close();
     }
 
 private:
@@ -253,6 +288,15 @@ private:
             Isa::store(maxima + j * kLanes, top[j]);
     }
 
+    static void raiseMaxima(const float* scores, int skip, int count, float* maxima) {
+        for (int j = 0; j < kVectors; ++j) {
+            Vec top = Isa::load(maxima + j * kLanes);
+            for (int key = skip; key < count; ++key)
+                top = Isa::max(top, Isa::load(scores + key * kTile + j * kLanes));
+            Isa::store(maxima + j * kLanes, top);
+        }
+    }
+
     /// Query i sees keys [0, seen + i): the scores of later ones become -inf, and the maxima are taken anew.
     static void hideLaterKeys(float* scores, int seen, int count, const Vec* oldMaxima, float* maxima) {
         for (int key = seen < 0 ? 0 : seen; key < count; ++key) {
@@ -293,11 +337,13 @@ private:
                     return Isa::exp2(Isa::mul(Isa::sub(Isa::load(s + key * kTile), top), factor));
                 };
                 int pair = 0;
-                if (skip > 0) {
-                    const Vec e = count > 1 ? exponential(1) : none;
+                for (; pair < skip / 2; ++pair)
+                    Isa::storePair(p + pair * kTile, none, none);
+                if (skip % 2 > 0) {
+                    const Vec e = count > skip ? exponential(skip) : none;
                     sum = Isa::add(sum, e);
-                    Isa::storePair(p, none, e);
-                    pair = 1;
+                    Isa::storePair(p + pair * kTile, none, e);
+                    ++pair;
                 }
                 for (; 2 * pair + 1 < count; ++pair) {
                     const Vec e0 = exponential(2 * pair);
@@ -310,7 +356,10 @@ private:
                     const Vec e = exponential(2 * pair);
                     sum = Isa::add(sum, e);
                     Isa::storePair(p + pair * kTile, e, none);
+                    ++pair;
                 }
+                for (; 2 * pair % kKeyGroup > 0; ++pair)
+                    Isa::storePair(p + pair * kTile, none, none);
                 sum = Isa::add(sum, odd);
             }
             Isa::store(sums + j * kLanes, sum);
@@ -349,6 +398,15 @@ private:
                 for (int j = 0; j < kVectors; ++j)
                     Isa::store(row + i * kTile + j * kLanes, acc[i][j]);
         }
+    }
+
+    /// O[d][query] * rescale; most pieces leave the maxima, and with them O, as they were.
+    static void shrink(float* out, int headDim, const Vec* rescale) {
+        for (int j = 0; j < kVectors; ++j)
+            if (!Isa::isOne(rescale[j]))
+                for (int d = 0; d < headDim; ++d)
+                    Isa::store(out + d * kTile + j * kLanes,
+                               Isa::mul(Isa::load(out + d * kTile + j * kLanes), rescale[j]));
     }
 
     static void storeTile(const AttentionItem& item, const Scratch& s, int tile, float scale) {

@@ -17,9 +17,9 @@ namespace {
 /// tails of several heads fill each other, small enough to stay below the allocator's 32 MiB threshold for
 /// fresh pages.
 constexpr std::int64_t kPackBudget = std::int64_t{24} << 20;
-/// Register blocks read keys in groups of at most 8.
-constexpr std::int64_t kKeyPadding = 8;
-constexpr std::int64_t kPackTokens = 1024; ///< tokens of a packing item; a multiple of 8
+/// Register blocks read keys in groups of at most 32.
+constexpr std::int64_t kKeyPadding = 32;
+constexpr std::int64_t kPackTokens = 1024; ///< tokens of a packing item; a multiple of kKeyPadding
 
 std::int64_t ceilDiv(std::int64_t a, std::int64_t b) {
     return (a + b - 1) / b;
@@ -29,9 +29,14 @@ std::int64_t roundUp(std::int64_t a, std::int64_t b) {
 }
 
 /// bfloat16 without AVX-512 BF16 runs on the float32 kernels: widened while packing, rounded when stored.
-const AttentionKernels& kernelsFor(KernelSet set, StorageDtype dtype) {
+/// AMX multiplies whole rows of 32 channels.
+const AttentionKernels& kernelsFor(KernelSet set, StorageDtype dtype, std::int64_t headDim) {
 #if CANOPY_X86_KERNELS
     switch (set) {
+    case KernelSet::Amx:
+        if (dtype == StorageDtype::BFloat16 && headDim % 32 == 0)
+            return kAmxHalf;
+        [[fallthrough]];
     case KernelSet::Avx512Bf16:
         return dtype == StorageDtype::BFloat16 ? kAvx512Half : kAvx512Float;
     case KernelSet::Avx512:
@@ -44,12 +49,13 @@ const AttentionKernels& kernelsFor(KernelSet set, StorageDtype dtype) {
 #else
     (void)set;
     (void)dtype;
+    (void)headDim;
 #endif
     return kPortableFloat;
 }
 
 /// How scratch is laid out: workers' areas, then the packed heads of one group.
-/// A head's values follow its keys: a register block may read up to 7 key rows past a run that ends at the
+/// A head's values follow its keys: a register block may read up to 31 key rows past a run that ends at the
 /// last token (their scores are not used), which must stay inside.
 struct Layout {
     std::int64_t workerBytes;
@@ -167,8 +173,8 @@ const void* headStart(const BlockAttentionParams& p, const void* base, const Att
 } // namespace
 
 std::size_t blockAttentionScratchBytes(const BlockAttentionParams& params, int workers) {
-    return static_cast<std::size_t>(
-        Layout(params, kernelsFor(params.kernelSet, params.dtype)).bytes(std::max(workers, 1)));
+    return static_cast<std::size_t>(Layout(params, kernelsFor(params.kernelSet, params.dtype, params.headDim))
+                                        .bytes(std::max(workers, 1)));
 }
 
 void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parallel, void* scratch) {
@@ -177,7 +183,7 @@ void blockAttention(const BlockAttentionParams& p, const ParallelWorkers& parall
     assert(!(p.keyBlockOffsets && p.queryRanges));
     assert(p.kvHeads > 0 && p.heads % p.kvHeads == 0);
     assert(!p.causal || (!p.keyBlockOffsets && !p.queryRanges && p.queryTokens <= p.keyTokens));
-    const AttentionKernels& kernels = kernelsFor(p.kernelSet, p.dtype);
+    const AttentionKernels& kernels = kernelsFor(p.kernelSet, p.dtype, p.headDim);
     const Layout layout(p, kernels);
     const Plan plan(p);
     const bool half = p.dtype == StorageDtype::BFloat16;

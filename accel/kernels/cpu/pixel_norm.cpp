@@ -10,7 +10,7 @@ namespace {
 const PixelNormKernels& pixelNormKernels(KernelSet set) {
     assert(isSupported(set));
 #if CANOPY_X86_KERNELS
-    if (set == KernelSet::Avx512 || set == KernelSet::Avx512Bf16)
+    if (set == KernelSet::Avx512 || set == KernelSet::Avx512Bf16 || set == KernelSet::Amx)
         return kAvx512PixelNorm;
     if (set == KernelSet::Avx2)
         return kAvx2PixelNorm;

@@ -11,7 +11,7 @@ namespace {
 const RowKernels& rowKernels(KernelSet set) {
     assert(isSupported(set));
 #if CANOPY_X86_KERNELS
-    if (set == KernelSet::Avx512 || set == KernelSet::Avx512Bf16)
+    if (set == KernelSet::Avx512 || set == KernelSet::Avx512Bf16 || set == KernelSet::Amx)
         return kAvx512Rows;
     if (set == KernelSet::Avx2)
         return kAvx2Rows;
