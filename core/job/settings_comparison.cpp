@@ -72,6 +72,8 @@ std::string wordsOf(const Value& value) {
         return "XAttention";
     if (text == "svg2")
         return "SVG2";
+    if (text == "tmr")
+        return "TMR";
     return text.empty() ? "none" : text;
 }
 

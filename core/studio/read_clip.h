@@ -1,7 +1,5 @@
 #pragma once
 
-// Private to core/studio.
-
 #include <filesystem>
 
 #include "core/base/result.h"

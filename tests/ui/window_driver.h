@@ -50,6 +50,7 @@ public:
     ui::RequestPanel& form() { return window().requestPanel(); }
     ui::StudioLink& link() { return m_app->link(); }
     std::filesystem::path folder() const { return m_folder.path().toStdString(); }
+    QString path() const { return m_folder.path(); }
 
     template <typename T>
     T* find(const char* name) {

@@ -1,6 +1,10 @@
 #include "ui/link/studio_link.h"
 
+#include <optional>
+#include <utility>
+
 #include "core/base/log.h"
+#include "core/studio/read_clip.h"
 
 namespace canopy::ui {
 
@@ -87,13 +91,18 @@ void StudioLink::readClips() {
     background(
         m_pool,
         [studio = m_studio, search = m_search.toStdString(), starred = m_starredOnly] {
-            return studio->clips(search, starred);
+            std::pair<std::vector<Clip>, std::optional<std::vector<Clip>>> found(
+                studio->clips(search, starred), {});
+            if (!search.empty() || starred)
+                found.second = studio->clips();
+            return found;
         },
-        [this](std::vector<Clip> clips) {
+        [this](const std::pair<std::vector<Clip>, std::optional<std::vector<Clip>>>& found) {
             m_readingClips = false;
             if (std::exchange(m_readClipsAgain, false))
                 return readClips();
-            Q_EMIT clipsChanged(clips);
+            Q_EMIT clipsChanged(found.first);
+            Q_EMIT libraryChanged(found.second ? *found.second : found.first);
         });
 }
 
@@ -261,6 +270,16 @@ void StudioLink::addModelFolder(const QString& folder) {
             if (!models)
                 return Q_EMIT refused(QString::fromStdString(models.error().message));
             tellModels(*models);
+        });
+}
+
+void StudioLink::readClip(const QString& file) {
+    background(
+        m_files, [path = std::filesystem::path(file.toStdString())] { return canopy::readClip(path); },
+        [this, file](Result<Clip> clip) {
+            if (!clip)
+                return Q_EMIT clipMissing(file, QString::fromStdString(clip.error().message));
+            Q_EMIT clipRead(file, *clip);
         });
 }
 

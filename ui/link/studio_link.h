@@ -66,6 +66,8 @@ public:
     void addModelFolder(const QString& folder);
     /// Settings of a dropped file: settingsRead() or settingsMissing().
     void readSettings(const QString& file);
+    /// A file as the library would hold it: clipRead(), or clipMissing() when it is no clip of ours.
+    void readClip(const QString& file);
 
 Q_SIGNALS:
     void opened();
@@ -83,6 +85,10 @@ Q_SIGNALS:
     void refused(const QString& sentence);
     void settingsRead(const QString& file, const canopy::GenerationRequest& request);
     void settingsMissing(const QString& file, const QString& sentence);
+    /// The whole library, whatever is searched for; newest first.
+    void libraryChanged(const std::vector<canopy::Clip>& clips);
+    void clipRead(const QString& file, const canopy::Clip& clip);
+    void clipMissing(const QString& file, const QString& sentence);
 
 private:
     void poll();

@@ -218,6 +218,7 @@ void LibraryPanel::showMenu(const QPoint& at) {
     QMenu menu(this);
     menu.addAction(tr("Open in viewer"), this, [this, file] { Q_EMIT clipChosen(file); });
     menu.addAction(tr("Ask about this clip"), this, [this, file] { Q_EMIT askRequested(file); });
+    menu.addAction(tr("Compare with its dense twin"), this, [this, file] { Q_EMIT compareRequested(file); });
     menu.addAction(tr("Reload settings"), this, [this, file] { Q_EMIT reloadRequested(file); });
     menu.addAction(starred ? tr("Remove the star") : tr("Star"), this,
                    [this, id, starred] { Q_EMIT starRequested(id, !starred); });

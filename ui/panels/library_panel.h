@@ -45,7 +45,8 @@ public:
 Q_SIGNALS:
     void searchChanged(const QString& text, bool starredOnly);
     void clipChosen(const QString& file);
-    void askRequested(const QString& file); ///< questions about the clip
+    void askRequested(const QString& file);     ///< questions about the clip
+    void compareRequested(const QString& file); ///< with its dense twin
     void reloadRequested(const QString& file);
     void starRequested(std::int64_t clip, bool starred);
     void forgetRequested(std::int64_t clip);

@@ -20,16 +20,10 @@
 
 namespace canopy::ui {
 
-QString timecode(int frame, double fps) {
-    const auto hundredths = fps > 0 ? qint64(std::floor(frame * 100.0 / fps + 1e-6)) : 0;
-    const auto two = [](qint64 v) { return QStringLiteral("%1").arg(v, 2, 10, QLatin1Char('0')); };
-    return QStringLiteral("%1:%2.%3")
-        .arg(two(hundredths / 6000), two(hundredths / 100 % 60), two(hundredths % 100));
-}
-
 ViewerPanel::ViewerPanel(QWidget* parent)
     : QWidget(parent)
     , m_playback(new Playback(this))
+    , m_keys(*m_playback)
     , m_store(new FrameStore(std::size_t{384} << 20, this)) {
     setObjectName(QStringLiteral("viewerPanel"));
     setAccessibleName(tr("Viewer"));
@@ -459,63 +453,13 @@ bool ViewerPanel::eventFilter(QObject* watched, QEvent* event) {
                 return true;
             if (pressed && m_view->layer() && m_view->layer()->key(key->key(), key->modifiers()))
                 return true;
-            if (handleKey(key->key(), key->modifiers(), pressed))
+            if (m_keys.take(key->key(), key->modifiers(), pressed))
                 return true;
         }
         if (event->type() == QEvent::FocusOut)
-            m_slowKeyHeld = false;
+            m_keys.forgetHeld();
     }
     return QWidget::eventFilter(watched, event);
-}
-
-bool ViewerPanel::handleKey(int key, Qt::KeyboardModifiers modifiers, bool pressed) {
-    const bool shift = modifiers == Qt::ShiftModifier;
-    if (modifiers != Qt::NoModifier && modifiers != Qt::KeypadModifier && !shift)
-        return false;
-    if (!pressed) {
-        if (key == Qt::Key_K)
-            m_slowKeyHeld = false;
-        if (m_slow && (key == Qt::Key_K || key == Qt::Key_J || key == Qt::Key_L)) {
-            m_slow = false;
-            m_playback->pause();
-            return true;
-        }
-        return key == Qt::Key_K;
-    }
-    switch (key) {
-    case Qt::Key_Space:
-        m_playback->toggle();
-        return true;
-    case Qt::Key_K:
-        m_slowKeyHeld = true;
-        m_playback->pause();
-        return true;
-    case Qt::Key_J:
-    case Qt::Key_L: {
-        const int sign = key == Qt::Key_L ? 1 : -1;
-        if (m_slowKeyHeld) {
-            m_slow = true;
-            m_playback->play(sign * 0.25);
-        } else {
-            m_playback->faster(sign);
-        }
-        return true;
-    }
-    case Qt::Key_Left:
-    case Qt::Key_Right: {
-        const int sign = key == Qt::Key_Right ? 1 : -1;
-        shift ? m_playback->stepSecond(sign) : m_playback->stepBy(sign);
-        return true;
-    }
-    case Qt::Key_Home:
-        m_playback->seek(0);
-        return true;
-    case Qt::Key_End:
-        m_playback->seek(m_playback->frames() - 1);
-        return true;
-    default:
-        return false;
-    }
 }
 
 } // namespace canopy::ui

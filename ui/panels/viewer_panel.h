@@ -10,6 +10,7 @@
 #include "ui/theme/dresser.h"
 #include "ui/viewer/frame_store.h"
 #include "ui/viewer/playback.h"
+#include "ui/viewer/playback_keys.h"
 
 class QFrame;
 class QHBoxLayout;
@@ -21,9 +22,6 @@ namespace canopy::ui {
 
 class ElidedLabel;
 class VideoView;
-
-/// "00:01.29": minutes, seconds and hundredths of a frame's start.
-QString timecode(int frame, double fps);
 
 /// Header, picture, transport. Shows one thing at a time: nothing, the animated preview of a job, or a clip.
 class ViewerPanel : public QWidget, public dresser::Dressed {
@@ -90,12 +88,12 @@ private:
     void showState();
     void showZoom();
     void placeCard();
-    bool handleKey(int key, Qt::KeyboardModifiers modifiers, bool pressed);
     void setPlayIcon();
 
     Theme m_theme;
     bool m_hasTheme = false;
     Playback* m_playback;
+    PlaybackKeys m_keys;
     FrameStore* m_store;
     std::shared_ptr<const PreviewImage> m_preview;
     QSize m_pictureSize;
@@ -105,8 +103,6 @@ private:
     std::shared_ptr<const std::vector<std::int64_t>> m_ptsNanos; ///< of the clip
     int m_shownFrame = -1;
     bool m_playWhenOpen = false;
-    bool m_slowKeyHeld = false; ///< K
-    bool m_slow = false;
     bool m_compact = false;
     bool m_brief = false;
     JobId m_running = 0;

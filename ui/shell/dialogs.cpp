@@ -139,7 +139,7 @@ ShortcutsDialog::ShortcutsDialog(QWidget* parent)
     };
     const std::vector<std::pair<QString, std::vector<Key>>> groups = {
         {tr("Everywhere"),
-         {{tr("Ctrl+1, Ctrl+4"), tr("Create, Ask; also with Alt")},
+         {{tr("Ctrl+1, Ctrl+2, Ctrl+4"), tr("Create, Compare, Ask; also with Alt")},
           {tr("Ctrl+Enter"), tr("Generate; in Ask: ask")},
           {tr("Ctrl+N"), tr("New question")},
           {tr("Ctrl+Shift+Enter"), tr("Generate before all waiting jobs")},
@@ -159,6 +159,11 @@ ShortcutsDialog::ShortcutsDialog(QWidget* parent)
           {tr("Shift+Left, Shift+Right"), tr("One second")},
           {tr("Home, End"), tr("First and last frame")},
           {tr("Ctrl+wheel"), tr("Zoom")}}},
+        {tr("While the pictures or the strips have focus in Compare"),
+         {{tr("W, X, 0, M"), tr("Wipe, blink, difference, next way")},
+          {tr("[, ]"), tr("Move the wipe")},
+          {tr("S"), tr("Swap A and B")},
+          {tr("N"), tr("Next worst frame")}}},
         {tr("While picture, strip, forest or kept counts have focus in Ask"),
          {{tr("T, Shift+T"), tr("Tokens, links between frames")},
           {tr("Ctrl+arrows"), tr("Move over the cells of the frame")},

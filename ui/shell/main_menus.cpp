@@ -11,9 +11,11 @@
 #include <QUrl>
 
 #include "ui/panels/ask_panel.h"
+#include "ui/panels/pair_pane.h"
 #include "ui/panels/request_panel.h"
 #include "ui/panels/viewer_panel.h"
 #include "ui/shell/ask_workspace.h"
+#include "ui/shell/compare_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
 #include "ui/shell/main_window.h"
@@ -47,6 +49,7 @@ void MainWindow::buildMenus() {
     buildView();
     buildGenerate();
     buildClip();
+    buildCompare();
     buildAsk();
     buildWindowAndHelp();
 }
@@ -83,14 +86,17 @@ void MainWindow::buildFileAndEdit() {
     addAction(edit, tr("Preferences…"), "preferences", keys({"Ctrl+,"}), [this] { openPreferences(); });
 }
 
+VideoView& MainWindow::shownPicture() {
+    return currentWorkspace() == Workspace::Compare ? m_pair->view().viewA() : m_viewer->view();
+}
+
 void MainWindow::buildView() {
     auto* view = m_menuBar->addMenu(tr("View"));
-    addAction(view, tr("Zoom in"), "zoomIn", keys({"Ctrl++", "Ctrl+="}),
-              [this] { m_viewer->view().zoomIn(); });
-    addAction(view, tr("Zoom out"), "zoomOut", keys({"Ctrl+-"}), [this] { m_viewer->view().zoomOut(); });
-    addAction(view, tr("Fit"), "zoomFit", keys({"Ctrl+0"}), [this] { m_viewer->view().setFit(); });
+    addAction(view, tr("Zoom in"), "zoomIn", keys({"Ctrl++", "Ctrl+="}), [this] { shownPicture().zoomIn(); });
+    addAction(view, tr("Zoom out"), "zoomOut", keys({"Ctrl+-"}), [this] { shownPicture().zoomOut(); });
+    addAction(view, tr("Fit"), "zoomFit", keys({"Ctrl+0"}), [this] { shownPicture().setFit(); });
     addAction(view, tr("Actual size"), "zoomActual", keys({"Ctrl+Alt+0"}),
-              [this] { m_viewer->view().setZoom(1); });
+              [this] { shownPicture().setZoom(1); });
     view->addSeparator();
     m_profilerAction = addAction(view, tr("Profiler"), "profiler", keys({"F3"}),
                                  [this] { showProfiler(!m_overlay->isShown()); });
@@ -172,11 +178,42 @@ void MainWindow::buildClip() {
     });
     auto* about =
         addAction(clip, tr("Ask about this clip"), "clipAsk", {}, [this] { askAbout(m_viewer->clipFile()); });
-    connect(clip, &QMenu::aboutToShow, this, [this, reload, folder, about] {
+    auto* twin = addAction(clip, tr("Compare with its dense twin"), "clipCompare", {},
+                           [this] { compareClip(m_viewer->clipFile()); });
+    connect(clip, &QMenu::aboutToShow, this, [this, reload, folder, about, twin] {
+        twin->setEnabled(!m_viewer->clipFile().isEmpty());
         about->setEnabled(!m_viewer->clipFile().isEmpty());
         reload->setEnabled(!m_viewer->clipFile().isEmpty());
         folder->setEnabled(!m_viewer->clipFile().isEmpty());
     });
+}
+
+void MainWindow::buildCompare() {
+    auto* menu = m_menuBar->addMenu(tr("Compare"));
+    const auto add = [&](const QString& text, const char* objectName, std::function<void()> act) {
+        addAction(menu, text, objectName, {}, [this, act = std::move(act)] {
+            setWorkspace(Workspace::Compare);
+            act();
+        });
+    };
+    add(tr("Clip A…"), "compareFileA", [this] { m_compare->chooseFile(PairSide::A); });
+    add(tr("Clip B…"), "compareFileB", [this] { m_compare->chooseFile(PairSide::B); });
+    add(tr("Swap A and B\tS"), "compareSwap", [this] { m_compare->swap(); });
+    menu->addSeparator();
+    // Single keys belong to the picture; here they are only named.
+    const std::tuple<QString, const char*, PairMode> modes[] = {
+        {tr("Wipe\tW"), "compareWipe", PairMode::Wipe},
+        {tr("Side by side"), "compareSide", PairMode::SideBySide},
+        {tr("Blink\tX"), "compareBlink", PairMode::Blink},
+        {tr("Difference\t0"), "compareDifference", PairMode::Difference}};
+    for (const auto& [text, objectName, mode] : modes)
+        add(text, objectName, [this, mode = mode] { m_pair->setMode(mode); });
+    add(tr("Next worst frame\tN"), "compareWorst", [this] { m_pair->goToNextWorst(); });
+    menu->addSeparator();
+    add(tr("Make the dense twin"), "compareTwin", [this] { m_compare->makeTwin(); });
+    add(tr("Measure the noise floor"), "compareFloor", [this] { m_compare->measureFloor(); });
+    add(tr("The frames as a table…"), "compareTable", [this] { m_compare->showTable(); });
+    add(tr("Export the figures…"), "compareExport", [this] { m_compare->exportCsv(); });
 }
 
 void MainWindow::buildAsk() {
@@ -218,12 +255,16 @@ void MainWindow::buildWindowAndHelp() {
     auto* window = m_menuBar->addMenu(tr("Window"));
     addAction(window, tr("Create"), "showCreate", keys({"Ctrl+1", "Alt+1"}),
               [this] { setWorkspace(Workspace::Create); });
+    addAction(window, tr("Compare"), "showCompare", keys({"Ctrl+2", "Alt+2"}),
+              [this] { setWorkspace(Workspace::Compare); });
     addAction(window, tr("Ask"), "showAsk", keys({"Ctrl+4", "Alt+4"}),
               [this] { setWorkspace(Workspace::Ask); });
     window->addSeparator();
-    for (auto* dock : {m_layout->promptDock(), m_layout->queueDock(), m_layout->chatDock()})
+    for (auto* dock :
+         {m_layout->promptDock(), m_layout->queueDock(), m_layout->resultDock(), m_layout->chatDock()})
         window->addAction(dock->toggleViewAction());
-    m_layout->chatDock()->toggleViewAction()->setVisible(false);
+    for (auto* dock : {m_layout->resultDock(), m_layout->chatDock()})
+        dock->toggleViewAction()->setVisible(false);
     window->addSeparator();
     addAction(window, tr("Next pane"), "nextPane", keys({"F6"}), [this] { movePane(1); });
     addAction(window, tr("Previous pane"), "previousPane", keys({"Shift+F6"}), [this] { movePane(-1); });

@@ -20,7 +20,9 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "ui/panels/ask_panel.h"
+#include "ui/panels/comparison_panel.h"
 #include "ui/panels/library_panel.h"
+#include "ui/panels/pair_pane.h"
 #include "ui/panels/pane_parts.h"
 #include "ui/panels/pane_scroll.h"
 #include "ui/panels/queue_panel.h"
@@ -29,6 +31,7 @@
 #include "ui/panels/tokens_panel.h"
 #include "ui/panels/viewer_panel.h"
 #include "ui/shell/ask_workspace.h"
+#include "ui/shell/compare_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
 #include "ui/shell/drop.h"
@@ -61,7 +64,9 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     m_workspace =
         new CreateWorkspace(m_link, {m_request, m_viewer, m_queue, m_library, m_status, m_notes}, this);
     m_ask = new AskWorkspace(m_link, m_layer, {m_chat, m_viewer, m_tokens, m_status, m_notes}, this);
+    m_compare = new CompareWorkspace(m_link, {m_pair, m_result, m_status, m_notes}, this);
     connect(m_library, &LibraryPanel::askRequested, this, &MainWindow::askAbout);
+    connect(m_library, &LibraryPanel::compareRequested, this, &MainWindow::compareClip);
     connect(m_workspace, &CreateWorkspace::questionChosen, this, [this](const QString& video, JobId id) {
         askAbout(video);
         m_ask->showTokens(id);
@@ -150,6 +155,8 @@ void MainWindow::buildPanes() {
     m_layer = new TokenLayer(this);
     m_tokens = new TokensPanel(m_layer);
     m_chat = new AskPanel;
+    m_pair = new PairPane;
+    m_result = new ComparisonPanel;
 
     auto* centre = new QWidget;
     auto* centreLayout = new QVBoxLayout(centre);
@@ -157,6 +164,7 @@ void MainWindow::buildPanes() {
     centreLayout->setSpacing(0);
     centreLayout->addWidget(m_notes);
     centreLayout->addWidget(m_viewer, 1);
+    centreLayout->addWidget(m_pair, 1);
     auto* tokensScroll = new PaneScroll(m_tokens, "tokensScroll");
     centreLayout->addWidget(tokensScroll);
     setCentralWidget(centre);
@@ -170,9 +178,11 @@ void MainWindow::buildPanes() {
     rightLayout->setSpacing(0);
     rightLayout->addWidget(m_queue);
     rightLayout->addWidget(m_library, 1);
-    m_layout = new WindowLayout(this, {m_request, right, m_chat, tokensScroll}, this);
+    m_layout =
+        new WindowLayout(this, {m_request, right, m_chat, tokensScroll, m_viewer, m_pair, m_result}, this);
     connect(m_layout, &WindowLayout::narrowChanged, this, [this](bool narrow) {
         m_viewer->setCompact(narrow);
+        m_pair->setCompact(narrow);
         m_status->setCompact(narrow);
         m_simple->setVisible(!narrow); // the View menu has them, too
         m_expert->setVisible(!narrow);
@@ -242,18 +252,19 @@ Workspace MainWindow::currentWorkspace() const {
 }
 
 void MainWindow::setWorkspace(Workspace workspace) {
-    const bool ask = workspace == Workspace::Ask;
+    const bool ask = workspace == Workspace::Ask, create = workspace == Workspace::Create;
     m_switch->setCurrent(workspace);
     if (workspace == m_layout->workspace())
         return;
     m_layout->setWorkspace(workspace);
-    if (ask) { // the one that leaves the viewer goes first
+    // Those that leave the viewer go first.
+    if (!create)
         m_workspace->setActive(false);
-        m_ask->setActive(true);
-    } else {
+    if (!ask)
         m_ask->setActive(false);
-        m_workspace->setActive(true);
-    }
+    m_workspace->setActive(create);
+    m_ask->setActive(ask);
+    m_compare->setActive(workspace == Workspace::Compare);
     // The same keys start what the workspace is for.
     const auto asKeys = [](std::initializer_list<const char*> list) {
         QList<QKeySequence> out;
@@ -262,11 +273,19 @@ void MainWindow::setWorkspace(Workspace workspace) {
         return out;
     };
     const auto plain = asKeys({"Ctrl+Return", "Ctrl+Enter"});
-    m_generateAction->setShortcuts(ask ? QList<QKeySequence>() : plain);
-    m_frontAction->setShortcuts(ask ? QList<QKeySequence>()
-                                    : asKeys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"}));
+    m_generateAction->setShortcuts(create ? plain : QList<QKeySequence>());
+    m_frontAction->setShortcuts(create ? asKeys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"})
+                                       : QList<QKeySequence>());
     m_askAction->setShortcuts(ask ? plain : QList<QKeySequence>());
-    (ask ? m_chat->form().focusTarget() : m_viewer->keyTarget())->setFocus(Qt::OtherFocusReason);
+    (ask      ? m_chat->form().focusTarget()
+     : create ? m_viewer->keyTarget()
+              : m_pair->keyTarget())
+        ->setFocus(Qt::OtherFocusReason);
+}
+
+void MainWindow::compareClip(const QString& file) {
+    m_compare->compare(file);
+    setWorkspace(Workspace::Compare);
 }
 
 void MainWindow::askAbout(const QString& file) {
@@ -282,6 +301,8 @@ void MainWindow::movePane(int direction) {
         {m_library, m_library->focusTarget()},
         {m_tokens, m_tokens->focusTarget()},
         {m_chat, m_chat->form().focusTarget()},
+        {m_pair, m_pair->keyTarget()},
+        {m_result, m_result->focusTarget()},
         {m_menuBar, m_menuBar}};
     int current = -1;
     for (int i = 0; i < panes.size(); ++i)
@@ -349,6 +370,8 @@ void MainWindow::chooseClip() {
         return;
     if (currentWorkspace() == Workspace::Ask)
         m_ask->attach(name);
+    else if (currentWorkspace() == Workspace::Compare)
+        m_compare->compare(name);
     else
         m_workspace->openClip(name);
 }
@@ -443,8 +466,9 @@ void MainWindow::dropEvent(QDropEvent* event) {
     event->acceptProposedAction();
     switch (drop.kind) {
     case DropKind::Clip:
-        return currentWorkspace() == Workspace::Ask ? m_ask->attach(drop.file)
-                                                    : m_workspace->offerClip(drop.file);
+        return currentWorkspace() == Workspace::Ask       ? m_ask->attach(drop.file)
+               : currentWorkspace() == Workspace::Compare ? m_compare->compare(drop.file)
+                                                          : m_workspace->offerClip(drop.file);
     case DropKind::Image:
         return m_workspace->takeImage(drop.file);
     case DropKind::Folder:

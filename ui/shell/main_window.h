@@ -20,15 +20,19 @@ namespace canopy::ui {
 
 class AskPanel;
 class AskWorkspace;
+class CompareWorkspace;
+class ComparisonPanel;
 class CreateWorkspace;
 class FocusRing;
 class LibraryPanel;
 class NoteBar;
+class PairPane;
 class QueuePanel;
 class RequestPanel;
 class StatusStrip;
 class TokenLayer;
 class TokensPanel;
+class VideoView;
 class ViewerPanel;
 class WindowLayout;
 
@@ -44,7 +48,7 @@ struct WindowOptions {
     QString note;      ///< told at the start, e.g. about broken settings
 };
 
-/// Arranges panes, menus and keys. What the panes show is CreateWorkspace's and AskWorkspace's.
+/// Arranges panes, menus and keys. What the panes show is the workspaces'.
 class MainWindow : public QMainWindow {
     Q_OBJECT
 public:
@@ -67,10 +71,15 @@ public:
     TokenLayer& tokenLayer() { return *m_layer; }
     CreateWorkspace& workspace() { return *m_workspace; }
     AskWorkspace& askWorkspace() { return *m_ask; }
+    CompareWorkspace& compareWorkspace() { return *m_compare; }
+    PairPane& pairPane() { return *m_pair; }
+    ComparisonPanel& comparisonPanel() { return *m_result; }
     void setWorkspace(Workspace workspace);
     Workspace currentWorkspace() const;
     /// The Ask workspace with this video.
     void askAbout(const QString& file);
+    /// The Compare workspace with this clip and its dense twin.
+    void compareClip(const QString& file);
     StallWatchdog& watchdog() { return *m_watchdog; }
     Overlay& overlay() { return *m_overlay; }
     const UiSettings& settings() const { return m_settings; }
@@ -87,6 +96,7 @@ private:
     void buildMenus();
     QAction* addAction(class QMenu* menu, const QString& text, const char* objectName,
                        const QList<QKeySequence>& keys, std::function<void()> run);
+    VideoView& shownPicture(); ///< what the zoom of the View menu acts on
     void applyTheme(const Theme& theme);
     void setExpert(bool expert);
     void buildFileAndEdit();
@@ -94,6 +104,7 @@ private:
     void buildGenerate();
     void buildClip();
     void buildAsk();
+    void buildCompare();
     void buildWindowAndHelp();
     void readPromptFile(const QString& file);
     void movePane(int direction);
@@ -122,8 +133,11 @@ private:
     TokenLayer* m_layer = nullptr;
     TokensPanel* m_tokens = nullptr;
     AskPanel* m_chat = nullptr;
+    PairPane* m_pair = nullptr;
+    ComparisonPanel* m_result = nullptr;
     CreateWorkspace* m_workspace = nullptr;
     AskWorkspace* m_ask = nullptr;
+    CompareWorkspace* m_compare = nullptr;
     WindowLayout* m_layout = nullptr;
     WorkspaceSwitch* m_switch = nullptr;
     FocusRing* m_ring = nullptr;

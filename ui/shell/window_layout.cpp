@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kNarrowWidth = 1000; ///< at scale 1; below, docks become tabs beside the clip
 constexpr int kFullWidth = 1400;   ///< at scale 1; below, docks are narrower
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 } // namespace
 
@@ -22,8 +22,11 @@ WindowLayout::WindowLayout(QMainWindow* window, const Panes& panes, QObject* par
     m_queue = dock(panes.queue, tr("Queue and library"), "queueDock", Qt::RightDockWidgetArea);
     m_chat = dock(panes.chat, tr("Ask"), "askDock", Qt::RightDockWidgetArea);
     m_window->setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
+    m_result = dock(panes.result, tr("Result"), "resultDock", Qt::RightDockWidgetArea);
     m_chat->hide();
+    m_result->hide();
     m_panes.tokens->hide();
+    m_panes.pair->hide();
 }
 
 QDockWidget* WindowLayout::dock(QWidget* content, const QString& title, const char* objectName,
@@ -44,17 +47,24 @@ void WindowLayout::setWorkspace(Workspace workspace) {
     if (m_workspace == Workspace::Create)
         m_createState = m_window->saveState(kVersion);
     m_workspace = workspace;
-    const bool ask = workspace == Workspace::Ask;
-    m_panes.tokens->setVisible(ask);
-    for (auto* create : {m_prompt, m_queue}) {
-        create->setVisible(!ask);
-        create->toggleViewAction()->setVisible(!ask);
-    }
-    m_chat->setVisible(ask);
-    m_chat->toggleViewAction()->setVisible(ask);
+    m_panes.tokens->setVisible(workspace == Workspace::Ask);
+    m_panes.pair->setVisible(workspace == Workspace::Compare);
+    m_panes.viewer->setVisible(workspace != Workspace::Compare);
+    showDocks();
     arrange();
-    if (!ask && !m_narrow && !m_createState.isEmpty())
+    if (workspace == Workspace::Create && !m_narrow && !m_createState.isEmpty())
         m_window->restoreState(m_createState, kVersion);
+}
+
+void WindowLayout::showDocks() {
+    const std::pair<QDockWidget*, Workspace> homes[] = {{m_prompt, Workspace::Create},
+                                                        {m_queue, Workspace::Create},
+                                                        {m_result, Workspace::Compare},
+                                                        {m_chat, Workspace::Ask}};
+    for (const auto& [dock, home] : homes) {
+        dock->setVisible(home == m_workspace);
+        dock->toggleViewAction()->setVisible(home == m_workspace);
+    }
 }
 
 void WindowLayout::fit(const Theme& theme) {
@@ -64,6 +74,7 @@ void WindowLayout::fit(const Theme& theme) {
     m_prompt->setMinimumWidth(theme.px(narrow ? 260 : small ? 280 : 300));
     m_queue->setMinimumWidth(theme.px(small ? 248 : 288));
     m_chat->setMinimumWidth(theme.px(narrow ? 300 : 400));
+    m_result->setMinimumWidth(theme.px(narrow ? 250 : 288));
     if (narrow == m_narrow)
         return;
     m_narrow = narrow;
@@ -77,9 +88,7 @@ void WindowLayout::fit(const Theme& theme) {
 }
 
 void WindowLayout::reset() {
-    m_prompt->setVisible(m_workspace == Workspace::Create);
-    m_queue->setVisible(m_workspace == Workspace::Create);
-    m_chat->setVisible(m_workspace == Workspace::Ask);
+    showDocks();
     arrange();
 }
 
@@ -88,6 +97,11 @@ void WindowLayout::arrange() {
     if (m_workspace == Workspace::Ask) {
         m_window->addDockWidget(Qt::RightDockWidgetArea, m_chat);
         m_window->resizeDocks({m_chat}, {m_theme.px(m_narrow ? 320 : small ? 440 : 540)}, Qt::Horizontal);
+        return;
+    }
+    if (m_workspace == Workspace::Compare) {
+        m_window->addDockWidget(Qt::RightDockWidgetArea, m_result);
+        m_window->resizeDocks({m_result}, {m_theme.px(m_narrow ? 260 : 300)}, Qt::Horizontal);
         return;
     }
     m_window->addDockWidget(Qt::LeftDockWidgetArea, m_prompt);
@@ -104,7 +118,7 @@ void WindowLayout::arrange() {
 }
 
 void WindowLayout::raisePane(QWidget* pane) {
-    for (auto* dock : {m_prompt, m_queue, m_chat})
+    for (auto* dock : {m_prompt, m_queue, m_chat, m_result})
         if (dock->isAncestorOf(pane))
             dock->raise();
 }

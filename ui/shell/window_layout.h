@@ -11,7 +11,7 @@ class QMainWindow;
 namespace canopy::ui {
 
 /// Which panes are docked where in each workspace, and how they fold in a narrow window. The arrangement of
-/// Create is the one that is remembered; Ask has one fixed dock.
+/// Create is the one that is remembered; Compare and Ask have one fixed dock each.
 class WindowLayout : public QObject {
     Q_OBJECT
 public:
@@ -20,6 +20,9 @@ public:
         QWidget* queue; ///< queue and library
         QWidget* chat;
         QWidget* tokens; ///< below the picture, in Ask
+        QWidget* viewer; ///< in the middle of Create and Ask
+        QWidget* pair;   ///< in the middle of Compare
+        QWidget* result; ///< of a comparison
     };
     WindowLayout(QMainWindow* window, const Panes& panes, QObject* parent = nullptr);
 
@@ -36,6 +39,7 @@ public:
     QDockWidget* promptDock() const { return m_prompt; }
     QDockWidget* queueDock() const { return m_queue; }
     QDockWidget* chatDock() const { return m_chat; }
+    QDockWidget* resultDock() const { return m_result; }
 
 Q_SIGNALS:
     void narrowChanged(bool narrow);
@@ -44,6 +48,7 @@ private:
     QDockWidget* dock(QWidget* content, const QString& title, const char* objectName,
                       Qt::DockWidgetArea area);
     void arrange();
+    void showDocks();
 
     QMainWindow* m_window;
     Panes m_panes;
@@ -51,6 +56,7 @@ private:
     QDockWidget* m_prompt;
     QDockWidget* m_queue;
     QDockWidget* m_chat;
+    QDockWidget* m_result;
     Workspace m_workspace = Workspace::Create;
     QByteArray m_createState; ///< while another workspace is shown
     bool m_narrow = false;

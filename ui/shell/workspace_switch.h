@@ -1,12 +1,15 @@
 #pragma once
 
+#include <array>
+
 #include <QWidget>
 
 class QPushButton;
 
 namespace canopy::ui {
 
-enum class Workspace { Create, Ask };
+enum class Workspace { Create, Compare, Ask };
+inline constexpr int kWorkspaces = 3;
 
 /// The workspaces in the top bar. Tells what was chosen; shows what is.
 class WorkspaceSwitch : public QWidget {
@@ -19,8 +22,7 @@ Q_SIGNALS:
     void chosen(canopy::ui::Workspace workspace);
 
 private:
-    QPushButton* m_create;
-    QPushButton* m_ask;
+    std::array<QPushButton*, kWorkspaces> m_buttons{};
 };
 
 } // namespace canopy::ui

@@ -20,6 +20,9 @@ public:
     virtual void hover(const QPointF& point, const QRectF& picture) = 0;
     virtual void leave() = 0;
     virtual bool key(int key, Qt::KeyboardModifiers modifiers) = 0;
+    /// True when a drag that begins here is the layer's; then drag() follows until the button is let go.
+    virtual bool grab(const QPointF&, const QRectF&) { return false; }
+    virtual void drag(const QPointF&, const QRectF&) {}
 };
 
 } // namespace canopy::ui

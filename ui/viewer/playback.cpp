@@ -5,6 +5,13 @@
 
 namespace canopy::ui {
 
+QString timecode(int frame, double fps) {
+    const auto hundredths = fps > 0 ? qint64(std::floor(frame * 100.0 / fps + 1e-6)) : 0;
+    const auto two = [](qint64 v) { return QStringLiteral("%1").arg(v, 2, 10, QLatin1Char('0')); };
+    return QStringLiteral("%1:%2.%3")
+        .arg(two(hundredths / 6000), two(hundredths / 100 % 60), two(hundredths % 100));
+}
+
 Playback::Playback(QObject* parent)
     : QObject(parent) {
     m_timer.setTimerType(Qt::PreciseTimer);

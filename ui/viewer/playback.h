@@ -2,9 +2,13 @@
 
 #include <QElapsedTimer>
 #include <QObject>
+#include <QString>
 #include <QTimer>
 
 namespace canopy::ui {
+
+/// "00:01.29": minutes, seconds and hundredths of a frame's start.
+QString timecode(int frame, double fps);
 
 /// The clock of the viewer: which frame is shown at which moment. GUI thread. Works for any source of frames.
 ///

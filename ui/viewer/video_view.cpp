@@ -98,6 +98,13 @@ void VideoView::zoomOut() {
     setZoom(next == kZooms.rend() ? kZooms.front() : *next);
 }
 
+void VideoView::follow(const VideoView& other) {
+    m_fit = other.m_fit;
+    m_zoom = other.m_zoom;
+    m_offset = other.m_offset;
+    update();
+}
+
 void VideoView::setTheme(const Theme& theme) {
     m_theme = theme;
     update();
@@ -149,12 +156,15 @@ void VideoView::mousePressEvent(QMouseEvent* event) {
         return event->ignore();
     m_grab = event->position() - m_offset;
     m_pressed = event->position();
-    m_dragging = !m_fit;
+    m_layerDrags = m_layer && !m_image.isNull() && m_layer->grab(event->position(), target());
+    m_dragging = !m_fit && !m_layerDrags;
 }
 
 void VideoView::mouseMoveEvent(QMouseEvent* event) {
     if (m_layer && !m_image.isNull() && !(event->buttons() & Qt::LeftButton))
         m_layer->hover(event->position(), target());
+    if (m_layerDrags && m_layer)
+        m_layer->drag(event->position(), target());
     if (!m_dragging)
         return;
     m_offset = event->position() - m_grab;
@@ -163,10 +173,12 @@ void VideoView::mouseMoveEvent(QMouseEvent* event) {
                  y = std::max(0.0, (size.height() - height()) / 2);
     m_offset = {std::clamp(m_offset.x(), -x, x), std::clamp(m_offset.y(), -y, y)};
     update();
+    Q_EMIT panned();
 }
 
 void VideoView::mouseReleaseEvent(QMouseEvent* event) {
     m_dragging = false;
+    m_layerDrags = false;
     // A press that moved was a drag of the picture.
     const bool still = (event->position() - m_pressed).manhattanLength() < m_theme.px(4);
     if (event->button() == Qt::LeftButton && still && m_layer && !m_image.isNull())

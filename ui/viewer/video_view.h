@@ -33,12 +33,15 @@ public:
     double zoom() const; ///< in effect, also while fitted
     void zoomIn();
     void zoomOut();
+    /// Takes zoom and place of another view, which shows a picture of the same size.
+    void follow(const VideoView& other);
 
     void setTheme(const Theme& theme) override;
     QSize minimumSizeHint() const override;
 
 Q_SIGNALS:
     void zoomChanged();
+    void panned(); ///< an enlarged picture was dragged
 
 protected:
     void paintEvent(QPaintEvent* event) override;
@@ -66,6 +69,7 @@ private:
     QPointF m_grab;
     QPointF m_pressed;
     bool m_dragging = false;
+    bool m_layerDrags = false;
     bool m_keyboardFocus = false;
 };
 

@@ -71,7 +71,7 @@ TEST_CASE("settings that differ are told in words, unused ones as none") {
                compared.differences.end();
     };
     CHECK(compared.differences.front() == SettingDifference{"Attention", "dense", "XAttention"});
-    CHECK(has({"Mask reuse", "none", "tmr"}));
+    CHECK(has({"Mask reuse", "none", "TMR"}));
     CHECK(has({"Drift threshold", "none", "30"}));
     CHECK_FALSE(has({"Query clusters", "none", "-1"})); // SVG2's
     CHECK(std::find(compared.equal.begin(), compared.equal.end(), "Seed") != compared.equal.end());
@@ -84,8 +84,8 @@ TEST_CASE("settings that differ are told in words, unused ones as none") {
 TEST_CASE("similarity in words") {
     const double none = std::numeric_limits<double>::infinity();
     CHECK(similarityOf(none, 1, true) == Similarity::Identical);
-    CHECK(similarityOf(31, 0.95, false) == Similarity::Alike);
-    CHECK(similarityOf(31, 0.90, false) == Similarity::SameShot);
+    CHECK(similarityOf(39, 0.98, false) == Similarity::Alike);
+    CHECK(similarityOf(39, 0.90, false) == Similarity::SameShot);
     CHECK(similarityOf(25, 0.60, false) == Similarity::SameIdea);
     CHECK(similarityOf(12, 0.90, false) == Similarity::Different);
     CHECK(similarityWords(Similarity::SameShot) == "Same shot");
