@@ -15,6 +15,7 @@
 
 #include "accel/kernels/cpu/block_attention.h"
 #include "accel/pipelines/answer_video.h"
+#include "accel/pipelines/calibrate_attention.h"
 #include "accel/pipelines/generate_video.h"
 #include "accel/pipelines/numeric_error.h"
 #include "accel/runtime/block_pacer.h"
@@ -84,6 +85,32 @@ public:
         summary->plannedBytes = plan.peakBytes(job.device);
         summary->request = job;
         return summary;
+    }
+
+    Result<CalibrationRequest> calibrate(const CalibrationRequest& request, const ModelRecord& model,
+                                         CalibrationObserver& observer, std::stop_token stop) override {
+        const c10::InferenceMode inference;
+        CalibrationRequest job = withModelDefaults(request, model.defaults);
+        if (auto done = resolveMachine(job.clip); !done)
+            return done.error();
+        if (const auto problems = checkCalibration(job, model); !problems.empty())
+            return makeError(ErrorCode::InvalidArgument, joined(problems));
+        const MemoryPlan plan = planMemory(model, job.clip);
+        if (auto fits = checkPlan(plan, job.clip.device, job.clip.memoryBudgetGb, calibrationAdvice()); !fits)
+            return fits.error();
+        observer.resolved(job, plan);
+        return guarded<CalibrationRequest>(
+            job.clip.device, [&] { return outOfMemory(plan, job.clip.device, calibrationAdvice()); },
+            [&] {
+                Device& device = deviceFor(job.clip.device);
+                BlockPacer pacer(device);
+                CalibrationOptions options;
+                options.pace = [&pacer] { pacer.blockQueued(); };
+                options.releaseMemory = [&device] { device.emptyCache(); };
+                calibrateAttention(videoModel(job.clip, model), job, options, observer, stop);
+                releaseCaches();
+                return job;
+            });
     }
 
     Result<Answer> ask(const AskRequest& request, const QaModelRecord& model, AskObserver& observer,
@@ -241,6 +268,9 @@ private:
         return std::string(" Use ") + (job.vaeTiling ? "" : "tiled decoding, ") +
                "a smaller size or fewer frames, or raise the budget.";
     }
+    static std::string calibrationAdvice() {
+        return " Use a smaller size or fewer frames, or raise the budget.";
+    }
     static std::string askAdvice() { return " Use fewer frames, keep fewer tokens, or raise the budget."; }
 
     static Error outOfMemory(const MemoryPlan& plan, DeviceKind device, const std::string& help) {
@@ -306,12 +336,10 @@ private:
         m_afterTrim = device.memory().allocatedBytes;
     }
 
-    JobSummary run(GenerationRequest& job, const ModelRecord& record, JobObserver& observer,
-                   const std::stop_token& stop) {
-        Device& device = deviceFor(job.device);
+    LoadedModel& videoModel(const GenerationRequest& job, const ModelRecord& record) {
         at::set_num_threads(job.threads);
         const auto dtype = job.precision == Precision::BFloat16 ? at::kBFloat16 : at::kFloat;
-        const at::Device place = device.torchDevice();
+        const at::Device place = deviceFor(job.device).torchDevice();
         if (m_qaModel && !(isSmall(parametersOf(m_qaModel->record())) && isSmall(parametersOf(record))))
             m_qaModel.reset();
         if (!m_model || !m_model->serves(record, place, dtype)) {
@@ -319,6 +347,13 @@ private:
             releaseCaches();
             m_model.emplace(record, place, dtype);
         }
+        return *m_model;
+    }
+
+    JobSummary run(GenerationRequest& job, const ModelRecord& record, JobObserver& observer,
+                   const std::stop_token& stop) {
+        Device& device = deviceFor(job.device);
+        LoadedModel& model = videoModel(job, record);
         BlockPacer pacer(device);
         GenerationOptions options;
         options.synchronize = [&device] { device.synchronize(); };
@@ -329,7 +364,7 @@ private:
             device.resetPeak();
             return peak;
         };
-        const auto times = generateVideo(*m_model, job, options, observer, stop);
+        const auto times = generateVideo(model, job, options, observer, stop);
         JobSummary summary;
         summary.loadSeconds = times.loadSeconds;
         summary.textSeconds = times.textSeconds;

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "accel/runtime/ask_observer.h"
+#include "accel/runtime/calibration_observer.h"
 #include "accel/runtime/job_observer.h"
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/formats/model_config.h"
 #include "core/formats/qa_model.h"
 #include "core/job/answer.h"
+#include "core/job/calibration_request.h"
 #include "core/job/generation_request.h"
 #include "core/job/memory_plan.h"
 
@@ -45,6 +47,9 @@ public:
     virtual EngineInfo info() const = 0;
     virtual Result<JobSummary> generate(const GenerationRequest& request, const ModelRecord& model,
                                         JobObserver& observer, std::stop_token stop) = 0;
+    /// Measures the heads of a model, for thresholds to be chosen from. Returns the resolved request.
+    virtual Result<CalibrationRequest> calibrate(const CalibrationRequest& request, const ModelRecord& model,
+                                                 CalibrationObserver& observer, std::stop_token stop) = 0;
     /// Answers a question about sampled frames; without a question only chooses tokens.
     virtual Result<Answer> ask(const AskRequest& request, const QaModelRecord& model, AskObserver& observer,
                                std::stop_token stop) = 0;

@@ -4,7 +4,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/tensor.h>
 #include <c10/core/CPUAllocator.h>
 
 #include <string>
@@ -12,14 +11,12 @@
 #include <vector>
 
 #include "accel/pipelines/attention_stats.h"
+#include "accel/pipelines/encode_prompt.h"
 #include "accel/pipelines/latents_file.h"
-#include "accel/pipelines/numeric_error.h"
 #include "accel/policies/attention_policies.h"
 #include "accel/runtime/cancelled.h"
-#include "accel/runtime/job_error.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/formats/prompt_clean.h"
 #include "core/job/memory_plan.h"
 
 namespace canopy::accel {
@@ -38,21 +35,6 @@ public:
 private:
     double m_start = steadySeconds();
 };
-
-at::Tensor encodePrompt(LoadedModel& model, const std::string& prompt, const std::stop_token& stop) {
-    const auto& config = model.record().text;
-    const auto encoded = orThrow(model.tokenizer().encodePrompt(
-        orThrow(cleanPrompt(prompt)), model.record().defaults.textLength, config.eosId, config.padId));
-    if (encoded.truncated) {
-        logWarning("engine", "The prompt is longer than the " +
-                                 std::to_string(model.record().defaults.textLength) +
-                                 " tokens this model reads; its end was left out.");
-    }
-    const std::vector<std::int64_t> ids(encoded.ids.begin(), encoded.ids.end());
-    const std::vector<std::int64_t> mask(encoded.mask.begin(), encoded.mask.end());
-    const auto options = at::TensorOptions(at::kLong);
-    return model.textEncoder(stop).promptEmbeds(at::tensor(ids, options), at::tensor(mask, options), stop);
-}
 
 DenoisePlan planOf(const GenerationRequest& request, int frames, bool firstImage) {
     auto schedule = scheduleOf(request);
@@ -139,9 +121,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         if (guided)
             conditioning.negative = dit.embedText(negativeEmbeds);
         conditioning.guidance = request.guidance;
-        // Index 0 is 16 frames a second, 1 any other rate; a model's own record wins for its own rate.
-        conditioning.fpsIndex =
-            request.fps == record.defaults.fps ? record.defaults.fpsIndex : (request.fps == 16 ? 0 : 1);
+        conditioning.fpsIndex = fpsIndexOf(request, record.defaults);
 
         const auto plan = planOf(request, frames, firstImage);
         auto state = startState(plan, noise);

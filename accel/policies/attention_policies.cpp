@@ -10,19 +10,18 @@
 
 namespace canopy::accel {
 
-namespace {
-
-std::unique_ptr<SparseHost> hostOf(const AttentionSettings& s) {
+std::unique_ptr<SparseHost> makeSparseHost(const AttentionSettings& s) {
+    const HeadThresholds tau = s.headTau.empty() ? HeadThresholds{s.tau} : HeadThresholds(s.headTau);
     switch (s.method) {
     case AttentionMethod::XAttention:
-        return std::make_unique<XAttention>(std::vector<double>{s.tau}, s.stride);
+        return std::make_unique<XAttention>(tau, s.stride);
     case AttentionMethod::TopK:
         return std::make_unique<TopKBlocks>(s.keep, s.stride);
     case AttentionMethod::Svg2: {
         Svg2Settings settings;
         settings.queryClusters = s.queryClusters;
         settings.keyClusters = s.keyClusters;
-        settings.p = {s.tau};
+        settings.p = tau;
         settings.minimumShare = s.minimumShare;
         return std::make_unique<Svg2>(std::move(settings));
     }
@@ -33,13 +32,11 @@ std::unique_ptr<SparseHost> hostOf(const AttentionSettings& s) {
     return nullptr;
 }
 
-} // namespace
-
 std::unique_ptr<AttentionPolicy> makeAttentionPolicy(const AttentionSettings& settings,
                                                      AttentionTelemetry telemetry) {
     if (settings.method == AttentionMethod::Window)
         return std::make_unique<WindowAttention>(settings.windowFrames);
-    auto host = hostOf(settings);
+    auto host = makeSparseHost(settings);
     if (!host)
         return nullptr;
     return std::make_unique<SparseAttention>(std::move(host), settings, std::move(telemetry));

@@ -175,6 +175,19 @@ Result<JobRunner::Done> JobRunner::ask(const StartJob& job, StreamSink& sink, st
     return Done{toValue(answer->request), toValue(*answer)};
 }
 
+Result<JobRunner::Done> JobRunner::calibrate(const StartJob& job, StreamSink& sink, std::stop_token stop) {
+    const auto request = calibrationRequestFromValue(job.request);
+    if (!request)
+        return request.error();
+    const auto model = modelRecordFromValue(job.model);
+    if (!model)
+        return model.error();
+    const auto resolved = m_engine->calibrate(*request, *model, sink, stop);
+    if (!resolved)
+        return resolved.error();
+    return Done{toValue(*resolved), Value{Value::Map{}}};
+}
+
 Result<JobRunner::Done> JobRunner::similarity(const StartJob& job, std::stop_token stop) {
     const auto request = askRequestFromValue(job.request);
     if (!request)
@@ -196,11 +209,13 @@ Result<JobRunner::Done> JobRunner::perform(const StartJob& job, StreamSink& sink
         return generate(job, sink, stop);
     if (job.kind == "ask")
         return ask(job, sink, stop);
+    if (job.kind == "calibrate")
+        return calibrate(job, sink, stop);
     if (job.kind == "similarity")
         return similarity(job, stop);
     return makeError(ErrorCode::Unsupported,
-                     "This engine makes clips and answers questions; it was asked for '" + job.kind +
-                         "'. Window and engine must be of one version.");
+                     "This engine makes clips, measures models and answers questions; it was asked for '" +
+                         job.kind + "'. Window and engine must be of one version.");
 }
 
 void JobRunner::runJob(const StartJob& job, std::stop_token stop) {

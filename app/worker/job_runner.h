@@ -57,6 +57,7 @@ private:
     Result<Done> perform(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
     Result<Done> generate(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
     Result<Done> ask(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
+    Result<Done> calibrate(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
     Result<Done> similarity(const protocol::StartJob& job, std::stop_token stop);
     void fail(const protocol::StartJob& job, Error error, Value details = {});
 

@@ -46,6 +46,19 @@ void StreamSink::resolved(const AskRequest& request, const MemoryPlan& plan) {
     (void)m_channel.send(toValue(WorkerMessage(Resolved{m_job, toValue(request), toValue(plan)})));
 }
 
+void StreamSink::resolved(const CalibrationRequest& request, const MemoryPlan& plan) {
+    m_device = request.clip.device;
+    m_plannedBytes = plan.peakBytes(m_device);
+    (void)m_channel.send(toValue(WorkerMessage(Resolved{m_job, toValue(request), toValue(plan)})));
+}
+
+void StreamSink::measured(const HeadMeasurement& measurement) {
+    BlobStart info;
+    info.job = m_job;
+    info.kind = "head_measurement";
+    m_channel.sendBlob(std::move(info), toCbor(toValue(measurement)), false);
+}
+
 void StreamSink::tokens(const TokenRun& run) {
     BlobStart info;
     info.job = m_job;

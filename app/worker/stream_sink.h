@@ -16,7 +16,7 @@ namespace canopy::worker {
 /// Turns what one job tells into messages: progress at most 20 times a second and always at the end of a
 /// unit, previews newest-wins, latents, frames, tokens and words in order and never dropped. Home thread: the
 /// inference thread.
-class StreamSink : public accel::JobObserver, public accel::AskObserver {
+class StreamSink : public accel::JobObserver, public accel::AskObserver, public accel::CalibrationObserver {
 public:
     StreamSink(protocol::Channel& channel, protocol::JobId job, const Topics& topics,
                const MemoryGauge& gauge, RemainingTime& remaining, std::stop_token stop);
@@ -36,6 +36,9 @@ public:
     void resolved(const AskRequest& request, const MemoryPlan& plan) override;
     void tokens(const TokenRun& run) override;
     void words(std::string_view text) override;
+
+    void resolved(const CalibrationRequest& request, const MemoryPlan& plan) override;
+    void measured(const HeadMeasurement& measurement) override;
 
     const protocol::Progress& progress() const { return m_progress; }
     std::uint64_t plannedBytes() const { return m_plannedBytes; }

@@ -61,6 +61,8 @@ public:
     virtual void jobTokens(JobId job, BlobPtr run) { (void)job, (void)run; }
     /// What sparse attention kept and reused, as JSON text; where the topic "attention" is watched.
     virtual void jobAttentionStats(JobId job, BlobPtr json) { (void)job, (void)json; }
+    /// One measured head of a calibration: a HeadMeasurement as CBOR.
+    virtual void jobMeasured(JobId job, BlobPtr measurement) { (void)job, (void)measurement; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
     /// One final frame of RGB bytes, in order; info.index of info.count.

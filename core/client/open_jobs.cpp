@@ -157,6 +157,8 @@ void OpenJobs::deliver(const BlobPtr& blob) {
             listener->jobTokens(info.job, blob);
         } else if (info.kind == "attention_stats") {
             listener->jobAttentionStats(info.job, blob);
+        } else if (info.kind == "head_measurement") {
+            listener->jobMeasured(info.job, blob);
         }
     }
 }

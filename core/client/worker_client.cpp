@@ -63,6 +63,8 @@ std::string placeOf(const Progress& p) {
         return "while reading the question, layer " + of;
     case Stage::Answer:
         return "while answering";
+    case Stage::Calibrate:
+        return "while measuring, block " + of;
     }
     return {};
 }

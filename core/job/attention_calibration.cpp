@@ -13,7 +13,6 @@ namespace canopy {
 namespace {
 
 constexpr std::string_view kProcedures[] = {"error", "profile"};
-constexpr std::string_view kPapers[] = {"v1", "v2"};
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kMaxLayers = 1024, kMaxHeads = 1024, kMaxCandidates = 64;
 
@@ -102,7 +101,7 @@ private:
         reader.read("prompts", m_out.prompts);
         reader.read("prompts_hash", m_out.promptsHash);
         reader.read("procedure", kProcedures, m_out.procedure);
-        reader.read("paper", m_out.paper);
+        reader.read("paper", paperVersionFromName, m_out.paper);
         reader.read("grid", m_out.grid);
         reader.read("s_min", m_out.budget);
         reader.read("lambda", m_out.lambda);
@@ -218,8 +217,6 @@ private:
             return fail("its host's settings are wrong: " + problems.front());
         if (c.tokens < 1 || c.steps < 1 || c.prompts < 1)
             return fail("tokens, steps and prompts must be 1 or more");
-        if (fromName<int>(kPapers, c.paper) == std::nullopt)
-            return fail("\"paper\" is \"" + c.paper + "\" instead of v1 or v2");
         if (!(c.budget >= 0 && c.budget <= 1) || !(c.lambda >= 0) || !(c.gap >= 0))
             return fail("\"s_min\", \"lambda\" or \"gap\" is out of range");
         if (c.procedure == CalibrationProcedure::Profile)
@@ -280,7 +277,7 @@ Value toValue(const AttentionCalibration& c) {
     v.set("width", c.width).set("height", c.height).set("frames", c.frames).set("tokens", c.tokens);
     v.set("steps", c.steps).set("shift", c.shift).set("guidance", c.guidance).set("seed", c.seed);
     v.set("prompts", c.prompts).set("prompts_hash", c.promptsHash);
-    v.set("procedure", calibrationProcedureName(c.procedure)).set("paper", c.paper);
+    v.set("procedure", calibrationProcedureName(c.procedure)).set("paper", paperVersionName(c.paper));
     v.set("grid", numbers(c.grid)).set("weights", numbers(c.weights));
     v.set("s_min", c.budget).set("lambda", c.lambda).set("gap", c.gap);
     if (c.realisedSparsity)

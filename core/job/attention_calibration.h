@@ -11,6 +11,7 @@
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/job/attention_settings.h"
+#include "core/job/paper_preset.h"
 
 namespace canopy {
 
@@ -72,8 +73,8 @@ struct AttentionCalibration {
     int prompts = 0;         ///< that were measured on
     std::string promptsHash; ///< XXH64 of their lines, decimal
     CalibrationProcedure procedure = CalibrationProcedure::Error;
-    std::string paper;        ///< "v1" or "v2": whose warm-up the samples follow
-    std::vector<double> grid; ///< candidate thresholds, ascending; empty for Profile
+    PaperVersion paper = PaperVersion::V2; ///< whose dense steps were left out
+    std::vector<double> grid;              ///< candidate thresholds, ascending; empty for Profile
     std::array<double, kErrorBands> weights{1, 0.5, 0.01, 0.01};
 
     double budget = 0; ///< S_min: mean sparsity of the shared threshold over all heads; 0 for Profile

@@ -36,9 +36,7 @@ std::optional<MaskReuse> maskReuseFromName(std::string_view name);
 /// Negative = "the default", which withAttentionDefaults() fills.
 struct AttentionSettings {
     AttentionMethod method = AttentionMethod::Dense;
-    double tau = 0.9; ///< share of the estimated mass that is kept: XAttention's tau, SVG2's p
-    /// [layer][head]: replaces `tau` where it is not empty. From AttentionCalibration::thresholds().
-    std::vector<std::vector<double>> headTau;
+    double tau = 0.9;          ///< share of the estimated mass that is kept: XAttention's tau, SVG2's p
     int stride = 16;           ///< of the antidiagonal estimate, 8 or 16
     int queryClusters = -1;    ///< SVG2
     int keyClusters = -1;      ///< SVG2
@@ -53,6 +51,8 @@ struct AttentionSettings {
     int maxAge = 0;          ///< Tmr: most steps a choice is reused for; 0 = any number
     bool hardCap = false;    ///< Tmr: twice `delta` chooses anew whatever the gate says
     int warmup = -1;         ///< first steps that stay dense
+    /// [layer][head]: replaces `tau` where it is not empty. From AttentionCalibration::thresholds().
+    std::vector<std::vector<double>> headTau{};
 
     bool operator==(const AttentionSettings&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "core/job/settings_schema.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -112,6 +113,19 @@ private:
     std::vector<std::string> m_problems;
 };
 
+void checkHeadTauSize(const AttentionSettings& s, const DitConfig& dit, Checker& check) {
+    if (s.headTau.empty())
+        return;
+    const auto heads = static_cast<std::size_t>(dit.heads);
+    if (s.headTau.size() == static_cast<std::size_t>(dit.layers) &&
+        std::all_of(s.headTau.begin(), s.headTau.end(),
+                    [&](const auto& layer) { return layer.size() == heads; }))
+        return;
+    check.add("The thresholds per head are not of this model's size (" + std::to_string(dit.layers) +
+              " layers of " + std::to_string(dit.heads) +
+              " heads); make them anew for it with 'canopy-cli calibrate'.");
+}
+
 } // namespace
 
 std::span<const SettingInfo> settingsSchema() {
@@ -175,6 +189,7 @@ std::vector<std::string> checkRequest(const GenerationRequest& r, const ModelRec
     check.range("memory", r.memoryBudgetGb);
     for (const std::string& sentence : checkAttention(r.attention, videoTokens(r), r.steps))
         check.add(sentence);
+    checkHeadTauSize(r.attention, model.dit, check);
     if (r.noiseScheme != "torch-cpu-1")
         check.add("The noise scheme \"" + r.noiseScheme +
                   "\" is not known to this version; expected \"torch-cpu-1\". A newer Canopy may know it.");

@@ -10,8 +10,8 @@ namespace canopy::protocol {
 namespace {
 
 /// In the order of Stage.
-constexpr std::array<std::string_view, 9> kStageNames = {"load",   "text",   "denoise", "decode", "encode",
-                                                         "vision", "select", "prefill", "answer"};
+constexpr std::array<std::string_view, 10> kStageNames = {
+    "load", "text", "denoise", "decode", "encode", "vision", "select", "prefill", "answer", "calibrate"};
 
 // ---- The fields of each message, once. visit() is used for writing (const message) and for reading.
 

@@ -13,7 +13,7 @@
 namespace canopy::protocol {
 
 /// Window and worker must be of equal protocol version.
-inline constexpr int kProtocolVersion = 2;
+inline constexpr int kProtocolVersion = 3;
 inline constexpr std::uint32_t kMaxMessageBytes = 1u << 20;
 
 using JobId = std::int64_t;
@@ -31,6 +31,7 @@ struct ClientHello {
 /// Starts a job. Ends in exactly one Finished or Failed. Kinds:
 ///   "generate"    request = GenerationRequest, model = ModelRecord
 ///   "ask"         request = AskRequest, model = QaModelRecord
+///   "calibrate"   request = CalibrationRequest, model = ModelRecord
 ///   "similarity"  the same with "cell" in the request: cosine of that cell with every cell of the video
 struct StartJob {
     JobId job = 0;
@@ -81,10 +82,21 @@ struct LogLine {
     LogRecord record;
 };
 
-enum class Stage : std::uint8_t { Load, Text, Denoise, Decode, Encode, Vision, Select, Prefill, Answer };
+enum class Stage : std::uint8_t {
+    Load,
+    Text,
+    Denoise,
+    Decode,
+    Encode,
+    Vision,
+    Select,
+    Prefill,
+    Answer,
+    Calibrate
+};
 
 /// At most 20 a second, always at the end of a step. Units of Denoise are steps, of Decode latent frames, of
-/// Vision frames, of Prefill layers, of Answer tokens.
+/// Vision frames, of Prefill layers, of Answer tokens, of Calibrate transformer blocks.
 struct Progress {
     JobId job = 0;
     Stage stage = Stage::Load;
@@ -121,7 +133,8 @@ struct Words {
 
 /// Announces a blob of which chunks follow. kind: "preview" (uint8 RGB, frames of one animated preview),
 /// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes), "token_run"
-/// (TokenRun as CBOR), "attention_stats" (JSON text, where the topic "attention" is watched).
+/// (TokenRun as CBOR), "attention_stats" (JSON text, where the topic "attention" is watched),
+/// "head_measurement" (HeadMeasurement as CBOR).
 struct BlobStart {
     std::uint64_t blob = 0;
     JobId job = 0;
@@ -146,8 +159,8 @@ struct BlobChunk {
 struct Finished {
     JobId job = 0;
     Value request; ///< resolved request
-    /// generate: seconds by stage, peak and planned bytes, step seconds; ask: Answer; similarity: "cosine",
-    /// little-endian float32 bytes, one per cell.
+    /// generate: seconds by stage, peak and planned bytes, step seconds; ask: Answer; calibrate: empty;
+    /// similarity: "cosine", little-endian float32 bytes, one per cell.
     Value summary;
 };
 

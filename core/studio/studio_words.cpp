@@ -39,6 +39,8 @@ std::string progressWords(const JobProgress& p) {
         return "Reading the question";
     case protocol::Stage::Answer:
         return "Answering";
+    case protocol::Stage::Calibrate:
+        return of("Measuring", p.unit, p.units);
     }
     return {};
 }

@@ -18,6 +18,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/value_codec.h"
 #include "core/job/settings_schema.h"
 #include "tests/support/fake_tokens.h"
 
@@ -112,6 +113,17 @@ public:
         return cosine;
     }
 
+    Result<CalibrationRequest> calibrate(const CalibrationRequest& asked, const ModelRecord& model,
+                                         accel::CalibrationObserver& observer,
+                                         std::stop_token stop) override {
+        m_passes.clear();
+        try {
+            return measure(asked, model, observer, stop);
+        } catch (const FaultError& fault) {
+            return fault.error;
+        }
+    }
+
     void freeMemory() override {}
     std::uint64_t deviceBytes() const override { return 0; }
     bool broken() const override { return m_broken; }
@@ -174,6 +186,8 @@ private:
             observer.timing("step", step, summary.stepSeconds.back());
             observer.stage("denoise", step + 1, r.steps);
         }
+        if (r.attention.method != AttentionMethod::Dense && observer.wants("attention"))
+            observer.attentionStats(attentionStats(r, model));
         pass("latents");
         observer.latents(fakeLatents(r.seed, r.width, r.height, r.frames));
 
@@ -191,6 +205,73 @@ private:
         summary.plannedBytes = 2 << 20;
         summary.peakBytes = 2 << 20;
         return summary;
+    }
+
+    /// Every head keeps its threshold's square; one dense call a layer.
+    static std::vector<std::uint8_t> attentionStats(const GenerationRequest& r, const ModelRecord& model) {
+        Value::Array calls;
+        for (int layer = 0; layer < model.dit.layers; ++layer) {
+            Value::Array kept;
+            for (int head = 0; head < model.dit.heads; ++head) {
+                const double tau =
+                    r.attention.headTau.empty()
+                        ? r.attention.tau
+                        : r.attention
+                              .headTau[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)];
+                kept.emplace_back(tau * tau);
+            }
+            calls.push_back(Value{}.set("layer", layer).set("mode", "warmup"));
+            calls.push_back(Value{}.set("layer", layer).set("mode", "sparse").set("kept", std::move(kept)));
+        }
+        Value summary;
+        summary.set("calls", 2 * model.dit.layers).set("dense_calls", model.dit.layers);
+        summary.set("kept_share", 0.5).set("reused_share", 0.25);
+        summary.set("estimate_seconds", 0.1).set("attention_seconds", 0.3);
+        const std::string text =
+            toJson(Value{}.set("summary", std::move(summary)).set("calls", std::move(calls)));
+        return {text.begin(), text.end()};
+    }
+
+    /// Sparsity falls and error rises with the candidate, differently for every head.
+    Result<CalibrationRequest> measure(const CalibrationRequest& asked, const ModelRecord& model,
+                                       accel::CalibrationObserver& observer, std::stop_token stop) {
+        CalibrationRequest r = withModelDefaults(asked, model.defaults);
+        r.clip.precision = Precision::Float32;
+        r.clip.threads = 2;
+        observer.resolved(r, {});
+        const auto samples =
+            calibrationSamples(model.dit.layers, model.dit.heads, static_cast<int>(r.prompts.size()),
+                               r.clip.steps, r.clip.attention.warmup, r.clip.seed);
+        const int units = model.dit.layers * model.dit.heads;
+        for (int unit = 0; unit < units; ++unit) {
+            const int layer = unit / model.dit.heads, head = unit % model.dit.heads;
+            for (const int step :
+                 samples[static_cast<std::size_t>(layer)][static_cast<std::size_t>(head)].steps) {
+                pass("head");
+                if (!work(stop))
+                    return makeError(ErrorCode::Cancelled, "Cancelled.");
+                bool known = false;
+                for (std::size_t i = 0; i + 2 < r.measured.size(); i += 3)
+                    known = known || (r.measured[i] == layer && r.measured[i + 1] == head &&
+                                      r.measured[i + 2] == step);
+                if (known)
+                    continue;
+                HeadMeasurement m{layer, head, step, 0, {}, {}};
+                for (std::size_t k = 0; k < r.grid.size(); ++k) {
+                    const double rank = static_cast<double>(k);
+                    m.sparsity.push_back(0.8 - 0.1 * rank - 0.01 * head);
+                    m.bandError.push_back({0.1 / (1 + layer + rank * rank), 0.01 * (1 + head), 0, 0.5});
+                }
+                if (r.procedure == CalibrationProcedure::Profile) {
+                    m.profileTau = 0.8 + 0.01 * head;
+                    m.sparsity = {0.6};
+                    m.bandError.clear();
+                }
+                observer.measured(m);
+            }
+            observer.stage("calibrate", unit + 1, units);
+        }
+        return r;
     }
 
     Result<Answer> answer(const AskRequest& asked, accel::AskObserver& observer, std::stop_token stop) {

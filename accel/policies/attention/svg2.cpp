@@ -167,8 +167,8 @@ void Svg2::choose(const AttentionCall& call, const std::vector<std::int64_t>& he
         const std::int64_t head = heads[static_cast<std::size_t>(i)];
         const auto h = static_cast<std::size_t>(head);
         const auto both = advance(call, head, m_settings, 0, state.centres[h]);
-        const double p = m_settings.p.size() == 1 ? m_settings.p[0] : m_settings.p.at(h);
-        state.partitions[h] = partitionOf(both.queries, both.keys, p, m_settings.minimumShare);
+        state.partitions[h] =
+            partitionOf(both.queries, both.keys, m_settings.p.at(call.layer, head), m_settings.minimumShare);
     });
 }
 

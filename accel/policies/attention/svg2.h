@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "accel/ops/attention.h"
+#include "accel/policies/attention/head_thresholds.h"
 #include "accel/policies/attention/k_means.h"
 #include "accel/policies/attention/sparse_host.h"
 
@@ -12,7 +13,7 @@ namespace canopy::accel {
 struct Svg2Settings {
     int queryClusters = 0; ///< 1 or more; more than there are tokens leaves some empty
     int keyClusters = 0;
-    std::vector<double> p; ///< kept mass, one for all heads or one per head
+    HeadThresholds p = {0.9}; ///< kept mass
     double minimumShare = 0.1;
     int coldIterations = 50; ///< of k-means from drawn tokens, spread over the dense warm-up steps
     int warmIterations = 2;  ///< from the centres of the last choice

@@ -7,7 +7,7 @@
 
 namespace canopy::accel {
 
-XAttention::XAttention(std::vector<double> tau, int stride, bool keepsFirst)
+XAttention::XAttention(HeadThresholds tau, int stride, bool keepsFirst)
     : m_tau(std::move(tau))
     , m_stride(stride)
     , m_keepsFirst(keepsFirst) {}
@@ -19,8 +19,7 @@ void XAttention::choose(const AttentionCall& call, const std::vector<std::int64_
     options.keepsFirst = m_keepsFirst;
     std::vector<float> tau;
     for (const std::int64_t h : heads)
-        tau.push_back(
-            static_cast<float>(m_tau.size() == 1 ? m_tau[0] : m_tau.at(static_cast<std::size_t>(h))));
+        tau.push_back(static_cast<float>(m_tau.at(call.layer, h)));
     options.tau = at::tensor(tau, at::kFloat).to(call.q.device());
     const auto choice = ops::chooseBlocks(headsOf(call.q, heads), headsOf(call.k, heads), options);
     if (!mask)

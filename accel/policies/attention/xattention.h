@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "accel/policies/attention/head_thresholds.h"
 #include "accel/policies/attention/sparse_host.h"
 
 namespace canopy::accel {
@@ -11,8 +12,8 @@ namespace canopy::accel {
 /// sparse-attention.md 2.
 class XAttention : public SparseHost {
 public:
-    /// `tau` one for all heads or one per head; `stride` 8 or 16.
-    XAttention(std::vector<double> tau, int stride, bool keepsFirst = true);
+    /// `stride` 8 or 16.
+    XAttention(HeadThresholds tau, int stride, bool keepsFirst = true);
 
     void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
                 std::unique_ptr<SparseMask>& mask) const override;
@@ -20,7 +21,7 @@ public:
     std::vector<double> keptShare(const SparseMask& mask) const override;
 
 private:
-    std::vector<double> m_tau;
+    HeadThresholds m_tau;
     int m_stride;
     bool m_keepsFirst;
 };

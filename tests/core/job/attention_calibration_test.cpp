@@ -29,7 +29,7 @@ AttentionCalibration sampleCalibration(CalibrationProcedure procedure = Calibrat
     c.prompts = 3;
     c.promptsHash = "123";
     c.procedure = procedure;
-    c.paper = "v2";
+    c.paper = PaperVersion::V1;
     if (procedure == CalibrationProcedure::Error)
         c.grid = {0.85, 0.9, 0.95};
     c.budget = 0.5;
@@ -119,7 +119,7 @@ TEST_CASE("numbers out of range and tables of other sizes are refused") {
     CHECK(with("tau", "[]").find("empty") != std::string::npos);
     CHECK(with("grid", "[0.85,0.9]").find("one entry for each candidate") != std::string::npos);
     CHECK(with("weights", "[1,2]").find("instead of 4") != std::string::npos);
-    CHECK(with("paper", "\"v3\"").find("v1 or v2") != std::string::npos);
+    CHECK(with("paper", "\"v3\"").find("\"v3\"") != std::string::npos);
     CHECK(with("prompts", "2").find("not among the 2") != std::string::npos);
     CHECK(with("steps", "9").find("a step that the clip has not") != std::string::npos);
     CHECK(with("version", "2").find("newer Canopy") != std::string::npos);
