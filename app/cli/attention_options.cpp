@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/job/paper_preset.h"
+
 namespace canopy::cli {
 namespace {
 
@@ -72,17 +74,34 @@ private:
 
 } // namespace
 
-void addAttention(CLI::App& c, AttentionSettings& s, std::filesystem::path& stats) {
+void addAttention(CLI::App& c, AttentionSettings& s, ThresholdsOption& thresholds,
+                  std::filesystem::path& stats) {
     const auto companions = std::make_shared<Companions>(s);
     c.add_option_function<std::string>(
          "--attention", [&s](const std::string& name) { s.method = *attentionMethodFromName(name); },
          "How video tokens attend to each other. Default: dense, all to all.")
         ->check(CLI::IsMember({"dense", "xattention", "svg2", "window", "topk"}))
         ->type_name("dense|xattention|svg2|window|topk");
-    companions->only(
+    CLI::Option* preset =
+        c.add_option_function<std::string>(
+             "--preset",
+             [&s](const std::string& name) { s = paperSettings(*paperVersionFromName(name), s.method); },
+             "Start from the settings of " + std::string(paperVersionLabel(PaperVersion::V1)) + ", or " +
+                 std::string(paperVersionLabel(PaperVersion::V2)) +
+                 ", with temporal mask reuse; other options change them.")
+            ->check(CLI::IsMember({"v1", "v2"}))
+            ->type_name("v1|v2");
+    companions->only(preset, {Method::XAttention, Method::Svg2});
+    CLI::Option* tau = companions->only(
         c.add_option("--tau", s.tau, "Share of the estimated attention that is kept; 1 keeps all.")
             ->type_name("X"),
         {Method::XAttention, Method::Svg2});
+    companions->only(c.add_option("--thresholds", thresholds.file,
+                                  "A threshold for every head: a file that 'calibrate' wrote for this model, "
+                                  "host and size. Its stride or clusters are taken over.")
+                         ->excludes(tau)
+                         ->type_name("F.json"),
+                     {Method::XAttention, Method::Svg2});
     companions->only(
         c.add_option("--stride", s.stride, "Of the estimate: 8 is finer, 16 faster. Default: 16.")
             ->check(CLI::IsMember({8, 16}))
@@ -152,7 +171,13 @@ void addAttention(CLI::App& c, AttentionSettings& s, std::filesystem::path& stat
                                   "not overwritten.")
                          ->type_name("F.json"),
                      hosts);
-    c.final_callback([companions] { companions->check(); });
+    c.final_callback([companions, &c, &thresholds] {
+        const auto isGiven = [&c](const char* name) { return c.get_option(name)->count() > 0; };
+        thresholds.hasStride = isGiven("--stride");
+        thresholds.hasClusters = isGiven("--clusters");
+        thresholds.hasMinimumShare = isGiven("--min-clusters");
+        companions->check();
+    });
 }
 
 } // namespace canopy::cli

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "core/job/attention_settings.h"
+#include "app/cli/commands.h"
 
 namespace CLI {
 class App;
@@ -13,6 +13,7 @@ namespace canopy::cli {
 
 /// Options of `generate` that choose the attention. Written when the whole command line is parsed; options
 /// that the chosen method does not read are a usage error.
-void addAttention(CLI::App& generate, AttentionSettings& settings, std::filesystem::path& stats);
+void addAttention(CLI::App& generate, AttentionSettings& settings, ThresholdsOption& thresholds,
+                  std::filesystem::path& stats);
 
 } // namespace canopy::cli

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <charconv>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -10,8 +9,11 @@
 
 #include "app/cli/ask_options.h"
 #include "app/cli/attention_options.h"
+#include "app/cli/calibrate_options.h"
 #include "app/cli/commands.h"
 #include "app/cli/exit_code.h"
+#include "app/cli/parse_size.h"
+#include "app/cli/study_options.h"
 #include "core/job/settings_schema.h"
 
 namespace canopy::cli {
@@ -21,17 +23,6 @@ constexpr const char* kFooter =
     "Exit codes: 0 done; 1 the engine could not finish; 2 wrong command line; 3 these "
     "settings cannot start; 4 a file cannot be read or written; 5 not enough memory; "
     "6 the engine ended or cannot be started; 7 not in this build; 130 cancelled.";
-
-/// "832x480" into width and height.
-bool parseSize(const std::string& text, int& width, int& height) {
-    const char* end = text.data() + text.size();
-    const auto first = std::from_chars(text.data(), end, width);
-    if (first.ec != std::errc() || first.ptr == end || (*first.ptr != 'x' && *first.ptr != 'X')) {
-        return false;
-    }
-    const auto second = std::from_chars(first.ptr + 1, end, height);
-    return second.ec == std::errc() && second.ptr == end && width > 0 && height > 0;
-}
 
 /// The settings table's own words, so that window and command line explain a setting alike.
 std::string helpOf(std::string_view key) {
@@ -92,7 +83,7 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
     c->add_option("--memory", r.memoryBudgetGb, helpOf("memory"))
         ->check(CLI::NonNegativeNumber)
         ->type_name("GB");
-    addAttention(*c, r.attention, o.attentionStats);
+    addAttention(*c, r.attention, o.thresholds, o.attentionStats);
     c->add_flag("--dry-run", o.dryRun,
                 "Print the resolved settings, the memory plan and all problems; make nothing.");
     c->add_option("--record", o.record, "Also record the session (.canopy) for inspection.")
@@ -131,6 +122,14 @@ int runCommandLine(int argc, char** argv) {
     evaluateCommand->footer(kFooter);
     askCommand->footer(kFooter);
     tokensCommand->footer(kFooter);
+
+    CalibrateOptions calibrateOptions;
+    CLI::App* calibrateCommand = addCalibrate(app, calibrateOptions);
+    calibrateCommand->footer(kFooter);
+
+    StudyCommandOptions studyOptions;
+    CLI::App* studyCommand = addStudy(app, studyOptions);
+    studyCommand->footer(kFooter);
 
     std::string infoFile;
     CLI::App* infoCommand = app.add_subcommand("info", "Print how a clip was made");
@@ -175,6 +174,12 @@ int runCommandLine(int argc, char** argv) {
     }
     if (app.got_subcommand(evaluateCommand)) {
         return evaluate(std::move(evaluateOptions));
+    }
+    if (app.got_subcommand(calibrateCommand)) {
+        return calibrate(std::move(calibrateOptions));
+    }
+    if (app.got_subcommand(studyCommand)) {
+        return study(std::move(studyOptions));
     }
     if (app.got_subcommand(infoCommand)) {
         return info(infoFile);

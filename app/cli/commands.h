@@ -6,9 +6,17 @@
 #include <vector>
 
 #include "core/job/ask_request.h"
+#include "core/job/calibration_request.h"
 #include "core/job/generation_request.h"
 
 namespace canopy::cli {
+
+/// Thresholds per head from a file of `calibrate`, and which parts of the host were named beside it: those
+/// must agree with the file, the others are taken from it.
+struct ThresholdsOption {
+    std::filesystem::path file; ///< empty = none
+    bool hasStride = false, hasClusters = false, hasMinimumShare = false;
+};
 
 struct GenerateOptions {
     GenerationRequest request; ///< as asked; zero and negative = the model's default
@@ -17,8 +25,30 @@ struct GenerateOptions {
     std::filesystem::path framesDir;
     std::filesystem::path record;
     std::filesystem::path attentionStats; ///< empty = not gathered
+    ThresholdsOption thresholds;
     bool dryRun = false;
     bool jsonProgress = false;
+};
+
+struct CalibrateOptions {
+    CalibrationRequest request; ///< as asked
+    std::string model;          ///< id or path; empty = the first that can run
+    std::filesystem::path prompts;
+    std::filesystem::path out;
+    bool resume = false;
+};
+
+struct StudyCommandOptions {
+    std::filesystem::path grid;
+    std::filesystem::path out;
+    std::string model;               ///< id or path; empty = the grid's
+    std::string qaModel;             ///< id or path; empty = the first that can run
+    std::filesystem::path promptSet; ///< empty = the grid's
+    bool noQuestions = false;
+    int prompts = 0;               ///< 0 = all
+    std::vector<std::string> arms; ///< empty = all
+    std::string device, precision; ///< empty = the grid's
+    int threads = 0;               ///< 0 = the grid's
 };
 
 struct AskOptions {
@@ -44,6 +74,8 @@ int generate(GenerateOptions options);
 int ask(AskOptions options);
 int tokens(AskOptions options);
 int evaluate(EvaluateOptions options);
+int calibrate(CalibrateOptions options);
+int study(StudyCommandOptions options);
 int info(const std::filesystem::path& file);
 int listModels(bool json);
 int addModelFolder(const std::filesystem::path& folder, bool json);

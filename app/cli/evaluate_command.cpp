@@ -4,13 +4,11 @@
 #include <cstdio>
 #include <functional>
 #include <set>
-#include <stop_token>
-#include <thread>
 #include <utility>
 
 #include "app/cli/commands.h"
 #include "app/cli/output.h"
-#include "app/cli/studio_session.h"
+#include "app/cli/worker_run.h"
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
@@ -102,10 +100,7 @@ int evaluate(EvaluateOptions options) {
     run.model = std::move(*model);
     run.journal = journalOf(options);
     run.scratch = stateFolder();
-    const StudioOptions session = commandStudio();
-    run.worker.executable =
-        session.workerProgram.empty() ? executableFolder() / "canopy-worker" : session.workerProgram;
-    run.worker.topics = {};
+    run.worker = ownWorker();
     double shownAt = 0;
     Precision precision = run.base.precision;
     std::set<std::string> told; ///< videos of which not all was used
@@ -133,16 +128,8 @@ int evaluate(EvaluateOptions options) {
     const auto arms = run.arms;
     const auto journal = run.journal;
 
-    watchInterrupts();
-    std::stop_source stop;
-    std::jthread watcher([&stop](std::stop_token ended) {
-        while (!ended.stop_requested() && !interrupted())
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        if (interrupted())
-            stop.request_stop();
-    });
-    const auto answers = runEvaluation(std::move(run), stop.get_token());
-    watcher.request_stop();
+    const StopOnInterrupt interrupt;
+    const auto answers = runEvaluation(std::move(run), interrupt.token());
     std::fputs("\n", stderr);
     if (!answers)
         return report(answers.error());

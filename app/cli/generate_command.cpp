@@ -10,11 +10,39 @@
 #include "core/base/log.h"
 #include "core/base/value_codec.h"
 #include "core/formats/model_folders.h"
+#include "core/job/attention_calibration.h"
 #include "core/job/model_value.h"
+#include "core/job/settings_schema.h"
 #include "core/studio/studio.h"
 
 namespace canopy::cli {
 namespace {
+
+/// Takes the thresholds into the request, or says why they do not fit it.
+Result<void> takeThresholds(const ThresholdsOption& option, GenerationRequest& request,
+                            const ModelRecord& model) {
+    const auto read = readAttentionCalibration(option.file);
+    if (!read)
+        return read.error();
+    AttentionSettings& s = request.attention;
+    const AttentionSettings& host = read->host;
+    if (!option.hasStride)
+        s.stride = host.stride;
+    if (!option.hasClusters) {
+        s.queryClusters = host.queryClusters;
+        s.keyClusters = host.keyClusters;
+    }
+    if (!option.hasMinimumShare)
+        s.minimumShare = host.minimumShare;
+    s.tau = host.tau;
+    s.headTau = read->thresholds();
+    const GenerationRequest filled = withModelDefaults(request, model.defaults);
+    const auto problems = calibrationProblems(
+        *read, filled.attention, {model.id, model.dit.layers, model.dit.heads, videoTokens(filled)});
+    if (!problems.empty())
+        return makeError(ErrorCode::InvalidArgument, problems.front() + " File: " + option.file.string());
+    return {};
+}
 
 StudioOptions studioOptions(const GenerateOptions& options) {
     StudioOptions studio = commandStudio();
@@ -111,6 +139,9 @@ int generate(GenerateOptions options) {
     if (!request.imagePath.empty()) {
         request.imagePath = std::filesystem::absolute(request.imagePath).string();
     }
+    if (!options.thresholds.file.empty())
+        if (auto taken = takeThresholds(options.thresholds, request, *model); !taken)
+            return report(taken.error());
     JobTarget target;
     target.reserved = true;
     if (!options.out.empty()) {

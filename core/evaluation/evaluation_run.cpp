@@ -1,15 +1,14 @@
 #include "core/evaluation/evaluation_run.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <unistd.h>
 #include <utility>
 
 #include "core/base/clock.h"
 #include "core/evaluation/journal.h"
+#include "core/evaluation/one_job.h"
 #include "core/job/answer.h"
 #include "core/job/qa_model_value.h"
 
@@ -22,34 +21,6 @@ namespace {
 
 using client::JobEnd;
 using client::JobOutcome;
-
-/// Waits for one job at a time.
-class OneJob : public client::JobListener {
-public:
-    void jobEnded(const JobOutcome& outcome) override {
-        {
-            const std::lock_guard lock(m_mutex);
-            m_outcome = outcome;
-        }
-        m_ended.notify_one();
-    }
-    /// The outcome of `job`; cancels it once when `stop` is requested.
-    JobOutcome wait(client::JobId job, client::WorkerClient& client, const std::stop_token& stop) {
-        std::unique_lock lock(m_mutex);
-        bool cancelled = false;
-        while (!m_outcome || m_outcome->job != job) {
-            m_ended.wait_for(lock, std::chrono::milliseconds(100));
-            if (stop.stop_requested() && !std::exchange(cancelled, true))
-                client.cancel(job);
-        }
-        return *std::exchange(m_outcome, std::nullopt);
-    }
-
-private:
-    std::mutex m_mutex;
-    std::condition_variable m_ended;
-    std::optional<JobOutcome> m_outcome;
-};
 
 struct ScratchFile {
     std::filesystem::path path;

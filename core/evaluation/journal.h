@@ -2,24 +2,20 @@
 
 // Private to core/evaluation.
 
-#include <filesystem>
 #include <optional>
 #include <vector>
 
-#include "core/base/files.h"
 #include "core/base/result.h"
 #include "core/evaluation/evaluation_run.h"
+#include "core/evaluation/line_journal.h"
 
 namespace canopy::evaluation {
 
-/// Answers on disk, appended one a line. A half-written last line (a killed program) is dropped.
+/// Answers on disk, by arm and question.
 class Journal {
 public:
     /// Opens or creates; what is there already must belong to the same questions, arms and settings.
     static Result<Journal> open(const EvaluationOptions& options);
-    ~Journal();
-    Journal(Journal&& other) noexcept;
-    Journal& operator=(Journal&&) = delete;
 
     const std::optional<ArmAnswer>& at(std::size_t arm, std::size_t row) const {
         return m_answers[arm * m_rows + row];
@@ -28,13 +24,13 @@ public:
     Result<void> add(std::size_t arm, std::size_t row, ArmAnswer answer);
 
 private:
-    Journal(std::size_t arms, std::size_t rows)
-        : m_rows(rows)
+    Journal(LineJournal file, std::size_t arms, std::size_t rows)
+        : m_file(std::move(file))
+        , m_rows(rows)
         , m_answers(arms * rows) {}
     void take(std::size_t arm, std::size_t row, ArmAnswer answer);
 
-    int m_fd = -1;
-    std::filesystem::path m_file;
+    LineJournal m_file;
     std::size_t m_rows;
     std::size_t m_answered = 0;
     std::vector<std::optional<ArmAnswer>> m_answers;

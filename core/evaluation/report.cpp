@@ -1,43 +1,11 @@
 #include "core/evaluation/report.h"
 
-#include <cstdarg>
-#include <cstdio>
 #include <set>
+
+#include "core/evaluation/html_text.h"
 
 namespace canopy::evaluation {
 namespace {
-
-__attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ...) {
-    char text[128];
-    va_list arguments;
-    va_start(arguments, pattern);
-    std::vsnprintf(text, sizeof text, pattern, arguments);
-    va_end(arguments);
-    return text;
-}
-
-std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-        case '&':
-            out += "&amp;";
-            break;
-        case '<':
-            out += "&lt;";
-            break;
-        case '>':
-            out += "&gt;";
-            break;
-        case '"':
-            out += "&quot;";
-            break;
-        default:
-            out += c;
-        }
-    }
-    return out;
-}
 
 std::string percent(const std::optional<double>& share) {
     return share ? format("%.1f", *share * 100) : std::string("-");
