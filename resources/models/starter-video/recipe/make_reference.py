@@ -5,6 +5,7 @@
 EXPANDED_DIR: a copy of the model's folder with transformer/ and text_encoder/ expanded by `pack.py expand`:
 
     cp -r .. expanded && for p in transformer text_encoder; do python pack.py expand ../$p expanded/$p; done
+OUT_DIR/tests holds what tests/data/starter keeps of them: ids, schedules, final latents in float16, a corner of one frame.
 --time only times the default first clip (33 frames, 16 steps, guidance 4) on torch.get_num_threads() threads.
 """
 import json
@@ -101,6 +102,17 @@ def sheet(frames, path):
     Image.fromarray(torch.cat(list(frames), 1).numpy()).save(path)
 
 
+def save_small(o, folder, name, frame=None):
+    """The part of a reference that the tests keep; `frame`: the number and the picture of a frame whose top left corner is kept."""
+    small = {k: o[k] for k in ("ids", "null_ids", "sigmas", "timesteps") if k in o}
+    small["latents"] = o["latents"].half()
+    if frame:
+        small[f"frames_{frame[0]}"] = frame[1][None, :96, :160]
+    os.makedirs(folder, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in small.items()}, os.path.join(folder, name + ".safetensors"))
+    os.chmod(os.path.join(folder, name + ".safetensors"), 0o644)
+
+
 @torch.no_grad()
 def main():
     src, dst = sys.argv[1:3]
@@ -131,6 +143,8 @@ def main():
         o.update(ids=ids, null_ids=null_ids, prompt_embeds=ctx, null_embeds=null, frames_0_8_16=fr[[0, 8, 16]])
         save_file({k: v.contiguous() for k, v in o.items()}, os.path.join(dst, name + ".safetensors"))
         os.chmod(os.path.join(dst, name + ".safetensors"), 0o644)
+        if sampler == "unipc":
+            save_small(o, os.path.join(dst, "tests"), name, (8, fr[8]))
         sheet(fr[[0, 4, 8, 12, 16]], os.path.join(dst, name + ".png"))
         rows.append(dict(name=name, prompt=prompt, frames=frames, steps=steps, sampler=sampler, seed=seed, guidance=4.0, shift=5.0, size=[320, 192], fps_index=0,
                          noise="torch.randn(1,16,F,24,40) from a CPU generator with this seed"))
@@ -142,10 +156,12 @@ def main():
     o.update(ids=ids, null_ids=null_ids, frames_0_16_32=fr[[0, 16, 32]])
     save_file({k: v.contiguous() for k, v in o.items()}, os.path.join(dst, "chunked_euler.safetensors"))
     os.chmod(os.path.join(dst, "chunked_euler.safetensors"), 0o644)
+    save_small(o, os.path.join(dst, "tests"), "chunked_euler")
     sheet(fr[[0, 8, 16, 24, 32]], os.path.join(dst, "chunked_euler.png"))
     rows.append(dict(name="chunked_euler", prompt=prompt, frames=33, blocks=3, block_latent_frames=3, steps=6, sampler="euler", seed=5, guidance=4.0, shift=5.0, size=[320, 192],
                      fps_index=0, note="sequential blocks, block-causal, finished blocks at t = 0, sigmas = shift(linspace(1, 0, steps + 1))"))
-    json.dump(rows, open(os.path.join(dst, "reference.json"), "w"), indent=1)
+    for folder, kept in ((dst, rows), (os.path.join(dst, "tests"), [r for r in rows if r["name"] != "sync_euler"])):
+        json.dump(kept, open(os.path.join(folder, "reference.json"), "w"), indent=1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Scores clips of the starter generator: pixel tests and the starter QA model.
 
+    python score.py --generator DIR --qa DIR [--frames 97] [--size 256 256] [--blocks] [--guidance 4 --steps 16 --shift 5] [--drawn]
+
 Everything is measured on specs that no training run draws (seeds from 95,000,000 on).  The same tests run on the truly drawn
 clips (how far a test can be trusted) and with the prompts shifted by one clip (chance).
 
@@ -8,12 +10,17 @@ clips (how far a test can be trusted) and with the prompts shifted by one clip (
     pixel     specs from 97,000,000 on with a still camera, no event, quiet background and a subject that moves left,
               right, up or down at medium or high speed: colour and direction are read from the pixels that move
 """
+import argparse
+import os
 import random
+import time
 
 import torch
 import torch.nn.functional as F
 
-import train_dit
+import clips
+import dit_model
+import sampling
 import train_vae
 import world
 
@@ -21,15 +28,15 @@ QUIET = ("hills", "city", "desert", "space")
 
 
 # -------------------------------------------------------------------------------------------------- prompts
-def general_specs(count, first=96_000_000):
-    return [world.sample_spec(first + i) for i in range(count)]
+def general_specs(count, frames=33, first=96_000_000):
+    return [world.sample_spec(first + i, seconds=clips.seconds_of(frames)) for i in range(count)]
 
 
-def pixel_specs(count, first=97_000_000):
+def pixel_specs(count, frames=33, first=97_000_000):
     """Clips whose colour and direction can be read from the moving pixels."""
     out, seed = [], first
     while len(out) < count:
-        s = world.sample_spec(seed)
+        s = world.sample_spec(seed, seconds=clips.seconds_of(frames))
         seed += 1
         a = s["subjects"][0]
         if (s["scene"] in QUIET and s["camera"] == "static" and not s["events"] and a["speed"] in ("medium", "fast")
@@ -40,30 +47,6 @@ def pixel_specs(count, first=97_000_000):
 
 def prompts(specs):
     return [world.caption(s, s["seed"] * 16) for s in specs]
-
-
-# -------------------------------------------------------------------------------------------------- sampling
-@torch.no_grad()
-def sample_unipc(dit, ctx, null, frames, h, w, steps=16, shift=5.0, guidance=4.0, seed=0, causal=False, batch=64):
-    """The default sampling of the program (UniPC, flow sigmas); [B,F,H,W,C] normalised latents."""
-    from diffusers import UniPCMultistepScheduler
-    out = []
-    g = torch.Generator("cpu").manual_seed(seed)
-    cos, sin = train_dit.rope_tables(dit, frames, h // 2, w // 2, ctx.device)
-    for k in range(0, len(ctx), batch):
-        c = ctx[k:k + batch]
-        b = len(c)
-        x = torch.randn(b, frames, h, w, 16, generator=g).to(ctx.device)
-        both = torch.cat([c, null.expand(b, -1, -1)])
-        fps = torch.zeros(2 * b, dtype=torch.int64, device=ctx.device)
-        s = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, num_train_timesteps=1000, flow_shift=shift)
-        s.set_timesteps(steps)
-        for t in s.timesteps:
-            v = train_dit.dit_forward(dit, train_dit.patchify(torch.cat([x, x])), t.float().to(ctx.device).expand(2 * b, frames), both, fps, cos, sin, causal)
-            p, n = train_dit.unpatchify(v.float(), h, w).chunk(2)
-            x = s.step(n + guidance * (p - n), t, x, return_dict=False)[0].float()
-        out.append(x)
-    return torch.cat(out)
 
 
 @torch.no_grad()
@@ -124,7 +107,7 @@ def read_moving(frames, time_of_day):
 class NearestScene:
     """Scene and time of day by the nearest of many drawn small pictures without subjects."""
 
-    def __init__(self, device, layouts=12):
+    def __init__(self, device, size=tuple(train_vae.SHAPE), layouts=12):
         self.pics, self.labels = [], []
         specs = []
         for scene in world.SCENES:
@@ -135,7 +118,7 @@ class NearestScene:
                     specs.append(s)
                     self.labels.append((scene, tod))
         for k in range(0, len(specs), 48):
-            self.pics.append(self._small(world.render(specs[k:k + 48], 1, *train_vae.SHAPE, device)))
+            self.pics.append(self._small(world.render(specs[k:k + 48], 1, *size, device)))
         self.pics = torch.cat(self.pics)
 
     @staticmethod
@@ -197,6 +180,12 @@ class Judge:
         self.tok = train_qa.Tok(folder)
         self.prefix = torch.tensor(self.tok.prefix, device=device)
 
+    @staticmethod
+    def colour_case(spec):
+        """Which colours a prompt names, for the colour score taken apart."""
+        ev = {e["type"] for e in spec["events"]}
+        return "one" if not ev & {"colour", "enter"} else "changing" if "colour" in ev else "two subjects"
+
     def items(self, spec):
         """One open question of every kind; the colour question asks for the first subject's first colour."""
         a, rng = spec["subjects"][0], random.Random(spec["seed"])
@@ -212,8 +201,8 @@ class Judge:
     @torch.no_grad()
     def __call__(self, specs, u8, shifted=False, frames=8, batch=32):
         ask = specs[1:] + specs[:1] if shifted else specs
-        n = u8.shape[1]
-        pick = [int(i * (n - 1) / (frames - 1)) for i in range(frames)]
+        count = u8.shape[1]
+        pick = [int(i * (count - 1) / (frames - 1)) for i in range(frames)]
         tot = {k: [0, 0] for k in self.KINDS}
         for k in range(0, len(specs), batch):
             x = self.q.preprocess(u8[k:k + batch, pick]).flatten(0, 1)
@@ -226,8 +215,12 @@ class Judge:
             for key, o in zip(map(tuple, pk["own"].tolist()), ok.tolist()):
                 right[key] = right.get(key, True) and o
             for (b, i), o in right.items():
-                tot[items[b][i][2]][1] += 1
-                tot[items[b][i][2]][0] += int(o)
+                names = [items[b][i][2]]
+                if names[0] == "colour":
+                    names.append("colour, " + self.colour_case(ask[k + b]))
+                for n in names:
+                    t = tot.setdefault(n, [0, 0])
+                    t[0], t[1] = t[0] + int(o), t[1] + 1
         return {"qa " + k: v for k, v in tot.items()}
 
 
@@ -235,3 +228,75 @@ def show(name, *dicts):
     line = {k: v for d in dicts for k, v in d.items()}
     print(name, "  ".join(f"{k} {a}/{b}" for k, (a, b) in line.items()), flush=True)
     return line
+
+
+class Bench:
+    """The prompts, drawn truth and judges of one clip shape."""
+
+    def __init__(self, judge, nearest, device, frames=33, size=tuple(train_vae.SHAPE), general=128, pixel=64):
+        self.judge, self.nearest, self.dev, self.frames, self.size = judge, nearest, device, frames, size
+        self.general, self.pixel = general_specs(general, frames), pixel_specs(pixel, frames)
+
+    def judged(self, name, u8, shifted=False):
+        n = len(self.general)
+        return show(name, scene_scores(self.general, u8[:n], self.nearest, shifted), self.judge(self.general, u8[:n], shifted),
+                    pixel_scores(self.pixel, u8[n:], shifted))
+
+    def drawn(self):
+        specs = self.general + self.pixel
+        u8 = torch.cat([world.render(specs[k:k + 16], self.frames, *self.size, self.dev) for k in range(0, len(specs), 16)])
+        name = f"drawn, {self.frames} frames"
+        return {"drawn": self.judged(name, u8), "chance": self.judged(name + ", shifted", u8, True)}
+
+    @torch.no_grad()
+    def generated(self, name, tok, dit, enc, vae, mean, std, guidance=4.0, steps=16, shift=5.0, blocks=False, sheet=None):
+        """Scores of clips that the model makes for these prompts; with `sheet` the first 16 as a picture."""
+        t0 = time.time()
+        h, w = self.size[0] // 8, self.size[1] // 8
+        f = 1 + (self.frames - 1) // 4
+        with torch.autocast(self.dev.type, torch.bfloat16, enabled=self.dev.type == "cuda"):
+            ctx = dit_model.encode_text(enc, tok(prompts(self.general + self.pixel)).to(self.dev))
+            null = dit_model.encode_text(enc, tok([""]).to(self.dev))
+            sample = sampling.sample_blocks if blocks else sampling.sample_unipc
+            z = sample(dit, ctx, null, f, h, w, steps, shift, guidance, seed=21, batch=64 if self.frames <= 33 else 32)
+            u8 = decode(vae, z, mean, std, batch=8 if self.frames <= 33 else 3)
+        if sheet:
+            train_vae.save_sheet(u8[:16, ::(self.frames - 1) // 4].float() / 127.5 - 1, sheet)
+        way = "block after block" if blocks else "synchronous"
+        got = self.judged(f"{name}: {self.frames} frames {self.size[1]}x{self.size[0]} {way}, guidance {guidance}, steps {steps}, shift {shift}:", u8)
+        print(f"    {time.time() - t0:.0f} s", flush=True)
+        return got
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--generator", required=True)
+    p.add_argument("--qa", required=True)
+    p.add_argument("--frames", type=int, default=33)
+    p.add_argument("--size", type=int, nargs=2, default=train_vae.SHAPE, help="height and width")
+    p.add_argument("--blocks", action="store_true", help="block after block instead of synchronous")
+    p.add_argument("--guidance", type=float, default=4.0)
+    p.add_argument("--steps", type=int, default=16)
+    p.add_argument("--shift", type=float, default=5.0)
+    p.add_argument("--drawn", action="store_true", help="the really drawn clips and chance instead of the model")
+    p.add_argument("--general", type=int, default=128)
+    p.add_argument("--pixel", type=int, default=64)
+    p.add_argument("--sheet", default="")
+    a = p.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    size = tuple(a.size)
+    bench = Bench(Judge(a.qa, device), NearestScene(device, size), device, a.frames, size, a.general, a.pixel)
+    if a.drawn:
+        bench.drawn()
+        return
+    from diffusers import AutoencoderKLWan
+    vae = AutoencoderKLWan.from_pretrained(os.path.join(a.generator, "vae")).float().to(device).eval()
+    dit, enc = dit_model.build()
+    dit_model.load_packed(dit, enc, a.generator)
+    tok = dit_model.Tokenizer(os.path.join(a.generator, "tokenizer"))
+    mean, std = (torch.tensor(v, device=device) for v in (vae.config.latents_mean, vae.config.latents_std))
+    bench.generated("weights", tok, dit.to(device).eval(), enc.to(device).eval(), vae, mean, std, a.guidance, a.steps, a.shift, a.blocks, a.sheet)
+
+
+if __name__ == "__main__":
+    main()
