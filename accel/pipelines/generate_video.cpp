@@ -117,6 +117,11 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
                 model.vae(stop).encode(image.unsqueeze(0).unsqueeze(2), {stop, {}, {}}); // [1, 16, 1, h, w]
             noise.narrow(1, 0, 1).copy_(encoded[0]);
         }
+        if (const int first = request.chunks.fromChunk * request.chunks.blockFrames;
+            request.chunks.mode == SamplingMode::Chunked && first > 0) {
+            const auto base = readLatents(request.chunks.basePath, {channels, frames, rows, columns});
+            noise.narrow(1, 0, first).copy_(base.narrow(1, 0, first));
+        }
         Conditioning conditioning;
         conditioning.prompt = dit.embedText(promptEmbeds);
         if (guided)

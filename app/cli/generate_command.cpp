@@ -49,7 +49,7 @@ StudioOptions studioOptions(const GenerateOptions& options) {
     studio.startWorkerAtOnce = !options.dryRun;
     studio.recordFile = options.record;
     if (options.request.chunks.mode == SamplingMode::Chunked)
-        studio.chunkRecordFile = options.stats;
+        studio.chunkRecordFile = options.stats, studio.recordLatents = true;
     else
         studio.attentionStatsFile = options.stats;
     return studio;
@@ -145,6 +145,8 @@ int generate(GenerateOptions options) {
     if (!options.thresholds.file.empty())
         if (auto taken = takeThresholds(options.thresholds, request, *model); !taken)
             return report(taken.error());
+    if (!request.chunks.basePath.empty())
+        request.chunks.basePath = std::filesystem::absolute(request.chunks.basePath).string();
     JobTarget target;
     target.reserved = true;
     if (!options.out.empty()) {

@@ -158,7 +158,7 @@ ChunkLayout chunkLayout(const GenerationRequest& r, const ModelDefaults& model) 
     if (s.segments > 0)
         base = std::max(ceilDiv(layout.chunks + (s.segments - 1) * overlap, s.segments), overlap + 1);
     layout.segments = segmentsOf(layout.chunks, base, overlap);
-    layout.givenFrames = r.imagePath.empty() && r.imagePixelsPath.empty() ? s.givenFrames : 1;
+    layout.givenFrames = r.imagePath.empty() && r.imagePixelsPath.empty() ? 0 : 1;
     beginLate(layout, s.fromChunk);
     int longest = 0;
     for (const auto& segment : layout.segments) {
@@ -208,9 +208,8 @@ std::vector<std::string> checkChunks(const GenerationRequest& r, const ModelReco
     const ChunkLayout layout = chunkLayout(r, model.defaults);
     if (layout.chunks == 0)
         return problems.take();
-    if (layout.segments.empty())
-        problems.add("The given start has " + std::to_string(layout.givenFrames) +
-                     " latent frames and fills the whole clip; make the clip longer or the start shorter.");
+    if (layout.segments.empty() && s.fromChunk < layout.chunks)
+        problems.add("Nothing is left to be made: the given start fills the whole clip.");
     if (s.segments > layout.chunks)
         problems.add("The clip has " + std::to_string(layout.chunks) + " blocks and was to be made in " +
                      std::to_string(s.segments) + " segments; choose fewer.");

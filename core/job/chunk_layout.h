@@ -15,7 +15,7 @@ struct ChunkLayout {
     int chunkFrames = 0; ///< latent frames of a chunk
     /// One after the other; a later one begins with the last chunks of the one before. flow-cache.md 2.2.
     std::vector<ChunkSegment> segments;
-    int givenFrames = 0; ///< latent frames of a first image or video
+    int givenFrames = 0; ///< latent frames of a first image
     int heldFrames = 0;  ///< those of them that fill no whole chunk: the first of the first chunk that moves
     int inFlight = 0;    ///< most chunks denoised in one row
     int capacityChunks = 0; ///< whose keys are in memory at once

@@ -52,7 +52,10 @@ Conductor::Conductor(const StudioOptions& options, JobStore& jobs, ClipLibrary& 
         worker.topics.emplace_back("chunks");
     m_client = std::make_unique<client::WorkerClient>(std::move(worker));
     if (!options.recordFile.empty()) {
-        if (auto recorder = protocol::SessionWriter::create(options.recordFile); recorder) {
+        if (auto recorder = protocol::SessionWriter::create(
+                options.recordFile, {.level = options.recordLatents ? protocol::SessionLevel::State
+                                                                    : protocol::SessionLevel::Masks});
+            recorder) {
             m_recorder = *recorder;
             m_client->setRecorder(m_recorder);
         } else {

@@ -12,6 +12,7 @@
 #include "core/formats/safetensors.h"
 #include "core/job/model_value.h"
 #include "core/job/settings_schema.h"
+#include "core/studio/base_clip.h"
 #include "core/studio/machine.h"
 #include "core/studio/memory_check.h"
 #include "core/studio/read_clip.h"
@@ -65,9 +66,14 @@ std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job) {
     return options.dataFolder / "chunks" / ("clip-" + std::to_string(job) + ".cbor");
 }
 
+std::filesystem::path baseFileOf(const StudioOptions& options, JobId job) {
+    return options.stateFolder / ("job-" + std::to_string(job) + ".base.safetensors");
+}
+
 void forgetJobFiles(const StudioOptions& options, JobId job) {
     ::unlink(latentsFileOf(options, job).c_str());
     ::unlink(imageFileOf(options, job).c_str());
+    ::unlink(baseFileOf(options, job).c_str());
 }
 
 GenerateJob::GenerateJob(JobRecord record, const JobTools& tools)
@@ -110,6 +116,12 @@ Result<void> GenerateJob::start() {
         r.imagePixelsPath = imageFileOf(m_tools.options, m_job.id);
         if (auto written = writeImagePixels(r.imagePath, r, r.imagePixelsPath); !written)
             return written;
+    }
+    if (!r.chunks.basePath.empty()) {
+        auto base = baseLatents(r.chunks.basePath, baseFileOf(m_tools.options, m_job.id));
+        if (!base)
+            return base.error();
+        m_base = std::exchange(r.chunks.basePath, base->string());
     }
     std::error_code ec;
     if (!m_job.latentsFile.empty() && std::filesystem::exists(m_job.latentsFile, ec)) {
@@ -158,6 +170,7 @@ void GenerateJob::resolved(const JobResolved& told) {
     // Paths are ours, not the worker's.
     request->imagePath = m_request.imagePath;
     request->modelPath = m_request.modelPath;
+    request->chunks.basePath = m_base;
     m_request = std::move(*request);
     if (const std::uint64_t peak = planPeak(told.memoryPlan, m_request.device); peak > 0)
         m_plannedBytes = peak;

@@ -46,6 +46,7 @@ private:
     bool m_latentsSaved = false;
     bool m_encoderBegun = false;
     bool m_finishing = false; ///< all frames are with the encoder
+    std::string m_base;       ///< the earlier clip, as it was asked for
     ChunkRecord m_chunks;
     std::shared_ptr<const ChunkRecord> m_chunksShown; ///< copy of m_chunks; null when that has grown
     std::optional<Error> m_encodeError;

@@ -74,6 +74,7 @@ std::unique_ptr<RunningJob> makeRunningJob(JobRecord record, const JobTools& too
 /// Files that a job leaves in the state folder until it is done.
 std::filesystem::path latentsFileOf(const StudioOptions& options, JobId job);
 std::filesystem::path imageFileOf(const StudioOptions& options, JobId job);
+std::filesystem::path baseFileOf(const StudioOptions& options, JobId job);
 void forgetJobFiles(const StudioOptions& options, JobId job);
 /// "chunks/clip-17.cbor" in the data folder: the ChunkRecord of a finished job.
 std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job);

@@ -45,6 +45,7 @@ struct StudioOptions {
     /// Where the record of a clip's chunks is written, as JSON, when the clip is done; empty = nowhere beside
     /// the data folder. The last clip's, so for one job.
     std::filesystem::path chunkRecordFile;
+    bool recordLatents = false; ///< in recordFile: latents and frames too, so that a clip can be built on it
     std::filesystem::path recordFile; ///< session file (.canopy) of this worker connection; empty = none
 };
 

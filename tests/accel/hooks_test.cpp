@@ -23,63 +23,15 @@
 #include "accel/policies/window_attention.h"
 #include "accel/reference/attention.h"
 #include "accel/runtime/cancelled.h"
-#include "accel/weights/weight_reader.h"
-#include "core/formats/model_config_json.h"
 #include "core/formats/safetensors.h"
+#include "tests/accel/small_dit.h"
 #include "tests/support/parity_case.h"
 
-namespace fs = std::filesystem;
 using namespace canopy;
 using namespace canopy::accel;
 using namespace canopy::test;
 
 namespace {
-
-/// The small SkyReels-V2 transformer of the parity data: 2 layers, per-frame time, fps embedding.
-struct SmallModel {
-    SmallModel() {
-        const char* source = std::getenv("CANOPY_SOURCE_DIR");
-        const auto folder = fs::path(source ? source : ".") / "tests/data/parity";
-        for (const auto& entry : fs::directory_iterator(folder)) {
-            const std::string name = entry.path().filename().string();
-            if (!name.starts_with("skyreels_df_") || !name.ends_with(".weights.safetensors"))
-                continue;
-            const auto base = folder / name.substr(0, name.size() - std::strlen(".weights.safetensors"));
-            const auto json = readConfigFile(base.string() + ".config.json");
-            REQUIRE_MESSAGE(json.ok(), json.error().message);
-            config = *parseDitConfig(*json);
-            auto opened = Checkpoint::open({entry.path()});
-            REQUIRE_MESSAGE(opened.ok(), opened.error().message);
-            checkpoint.emplace(std::move(opened).value());
-            break;
-        }
-        REQUIRE(checkpoint);
-        WeightReader reader(*checkpoint, WeightReader::Part::Transformer, at::kCPU, at::kFloat, {});
-        dit = std::make_unique<WanDit>(config, reader);
-        REQUIRE(reader.finish().ok());
-        const auto generator = at::detail::createCPUGenerator(3);
-        const auto options = at::TensorOptions(at::kFloat);
-        latents = at::randn({config.inChannels, 6, 4, 6}, generator, options);
-        text = dit->embedText(at::randn({9, config.textDim}, generator, options));
-        negative = dit->embedText(at::randn({9, config.textDim}, generator, options));
-        conditioning = {text, negative, 3.0, 0};
-    }
-
-    ForwardContext context() const {
-        ForwardContext c;
-        c.grid = dit->grid(latents);
-        return c;
-    }
-    at::Tensor velocity(const ForwardContext& c) const {
-        return dit->velocity(latents, at::tensor(std::vector<float>{500}), text, 0, c);
-    }
-
-    DitConfig config;
-    std::optional<Checkpoint> checkpoint;
-    std::unique_ptr<WanDit> dit;
-    at::Tensor latents, text, negative;
-    Conditioning conditioning;
-};
 
 struct Recorder : AttentionPolicy {
     at::Tensor attend(const AttentionCall& call) override {

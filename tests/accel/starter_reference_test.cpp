@@ -14,6 +14,7 @@
 #include <doctest/doctest.h>
 
 #include "accel/pipelines/denoise.h"
+#include "accel/pipelines/denoise_chunks.h"
 #include "accel/pipelines/generate_video.h"
 #include "accel/pipelines/loaded_model.h"
 #include "core/base/files.h"
@@ -108,11 +109,23 @@ TEST_CASE("the starter's reference clips are reproduced in float32") {
         const auto noise =
             initialNoise(static_cast<std::uint64_t>(clip["seed"].asInt()), static_cast<int>(stored.size(0)),
                          frames, static_cast<int>(stored.size(2)), static_cast<int>(stored.size(3)));
-        auto state = startState(plan, noise);
+        auto state = startState(plan, noise.clone());
         denoise(dit, conditioning, plan, state, {}, {}, {});
         const double distance = relative(state.latents, stored);
         MESSAGE(name, ": relative distance of the final latents ", distance);
         CHECK(distance <= 1e-3);
+        if (block > 0) {
+            ChunkSampling sampling;
+            sampling.sampler = sampler;
+            sampling.schedule = plan.schedule;
+            sampling.chunkFrames = block;
+            sampling.plan = forcingChunkPlan({frames, frames, steps, 0, block}, sampling.schedule.timesteps);
+            auto chunks = startChunks(dit, sampling, true, noise.clone());
+            denoiseChunks(dit, conditioning, sampling, chunks, nullptr, nullptr, {}, {});
+            const double cached = relative(chunks.latents, stored);
+            MESSAGE(name, ": relative distance from a memory of keys ", cached);
+            CHECK(cached <= 1e-3);
+        }
 
         std::vector<at::Tensor> pictures;
         WanVae::DecodeOptions decoding;

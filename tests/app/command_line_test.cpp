@@ -134,6 +134,40 @@ TEST_CASE("sparse attention is resolved, and what the chosen method does not rea
     CHECK(has(tau.out, "Tau is 1.5"));
 }
 
+TEST_CASE("clips in blocks are resolved, and what the other choices make meaningless is refused") {
+    const Home home;
+    const std::string ask = "generate --prompt 'a red boat' --dry-run --progress jsonl --steps 20 ";
+    const auto good = home.run(ask + "--mode chunked --block-frames 3 --ar-step 5 --segments 1 --cache flowcache "
+                                     "--hit-rate 0.4 --cache-quantity residual --kv-budget 5 --kv-lambda 0.2 "
+                                     "--finalize-kv none --force-steps 1:2-4 --frames 33 --stats s.json");
+    CHECK_MESSAGE(good.code == 0, good.err << good.out);
+    const auto plan = parseJson(good.out.substr(0, good.out.find('\n')));
+    REQUIRE(plan.ok());
+    const Value& chunks = (*plan)["request"]["chunks"];
+    CHECK(chunks["mode"].asString() == "chunked");
+    CHECK(chunks["ar_step"].asInt() == 5);
+    CHECK(chunks["quantity"].asString() == "residual");
+    CHECK(chunks["kv_lambda"].asDouble() == 0.2);
+    CHECK(chunks["finalize"].asString() == "none");
+    CHECK(chunks["warmup"].asInt() == 5);
+    CHECK(chunks["forced"].asArray().size() == 1);
+    CHECK(!has(home.run(ask).out, "\"chunks\""));
+
+    for (const char* wrong :
+         {"--kv-budget 5", "--mode chunked --hit-rate 0.3", "--mode chunked --kv-lambda 0.2",
+          "--mode chunked --segments none", "--mode chunked --cache flowcache --force-steps 3",
+          "--mode chunked --cache teacache --threshold 0.1 --hit-rate 0.2", "--mode guess",
+          "--mode chunked --base nothing.canopy", "--cache teacache"}) {
+        CAPTURE(wrong);
+        const auto refused = home.run(ask + wrong);
+        CHECK(refused.code == 2);
+        CHECK(!refused.err.empty());
+    }
+    const auto odd = home.run(ask + "--mode chunked --block-frames 3 --frames 37");
+    CHECK(odd.code == 3);
+    CHECK(has(odd.out, "no whole blocks of 3"));
+}
+
 TEST_CASE("both kinds of models are listed") {
     const Home home;
     const auto models = home.run("models --json");
