@@ -12,10 +12,11 @@
 
 namespace canopy::accel {
 
-KvPool::KvPool(int layers, std::int64_t capacityRows, int heads, int headDim, at::TensorOptions options)
+KvPool::KvPool(int layers, std::int64_t capacityRows, int heads, int headDim, at::TensorOptions options,
+               int branches)
     : m_layers(static_cast<std::size_t>(layers))
     , m_capacity(capacityRows) {
-    for (std::size_t i = 0; i < m_layers * kBranches; ++i) {
+    for (std::size_t i = 0; i < m_layers * static_cast<std::size_t>(branches); ++i) {
         m_keys.push_back(at::empty({capacityRows, heads, headDim}, options));
         m_values.push_back(at::empty({capacityRows, heads, headDim}, options));
         m_origins.push_back(at::empty({0}, at::TensorOptions(at::kInt)));

@@ -16,8 +16,10 @@ namespace canopy::accel {
 /// thread: the inference thread. Policies compact between rows of the sampling loop only.
 class KvPool {
 public:
-    /// capacityRows tokens for each of kBranches x layers, [rows, H, D] of `options`.
-    KvPool(int layers, std::int64_t capacityRows, int heads, int headDim, at::TensorOptions options);
+    /// capacityRows tokens for each of branches x layers, [rows, H, D] of `options`. One branch: that of the
+    /// prompt.
+    KvPool(int layers, std::int64_t capacityRows, int heads, int headDim, at::TensorOptions options,
+           int branches = kBranches);
 
     struct Range {
         int chunk = 0;
@@ -34,6 +36,7 @@ public:
     std::int64_t usedRows() const;
     std::int64_t capacityRows() const { return m_capacity; }
     std::uint64_t bytes() const;
+    int branches() const { return static_cast<int>(m_keys.size() / m_layers); }
 
     /// Overwrites the rows of a chunk: k, v [rows, H, D].
     void write(Branch branch, int layer, int chunk, const at::Tensor& k, const at::Tensor& v);

@@ -12,6 +12,7 @@
 
 #include "accel/pipelines/attention_stats.h"
 #include "accel/pipelines/encode_prompt.h"
+#include "accel/pipelines/generate_chunks.h"
 #include "accel/pipelines/latents_file.h"
 #include "accel/policies/attention_policies.h"
 #include "accel/runtime/cancelled.h"
@@ -123,27 +124,27 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         conditioning.guidance = request.guidance;
         conditioning.fpsIndex = fpsIndexOf(request, record.defaults);
 
-        const auto plan = planOf(request, frames, firstImage);
-        auto state = startState(plan, noise);
         DenoiseEvents events;
+        int row = 0; // under way
         events.pace = options.pace;
         events.block = [&](int done, int blocks) { observer.block(done, blocks); };
         events.wantsBlockSeconds = [&] { return observer.wants("block_times"); };
         events.blockSeconds = [&](int layer, double seconds) {
-            observer.timing("block " + std::to_string(layer), state.row, seconds);
+            observer.timing("block " + std::to_string(layer), row, seconds);
         };
         events.wantsClean = [&] { return observer.wants("preview"); };
-        events.clean = [&](int row, const at::Tensor& clean) {
+        events.clean = [&](int finished, const at::Tensor& clean) {
             const double start = steadySeconds();
             auto pictures = model.previewMap(stop).render(clean);
-            observer.preview(row + 1, pictures.width, pictures.height, pictures.frames,
+            observer.preview(finished + 1, pictures.width, pictures.height, pictures.frames,
                              std::move(pictures.rgb));
-            observer.timing("preview", row, steadySeconds() - start);
+            observer.timing("preview", finished, steadySeconds() - start);
         };
-        events.rowDone = [&](int row, int rowCount, double seconds) {
+        events.rowDone = [&](int finished, int rowCount, double seconds) {
             times.stepSeconds.push_back(seconds);
-            observer.timing("step", row, seconds);
-            observer.stage("denoise", row + 1, rowCount);
+            observer.timing("step", finished, seconds);
+            row = finished + 1;
+            observer.stage("denoise", row, rowCount);
         };
         std::vector<AttentionRecord> attended;
         AttentionTelemetry telemetry;
@@ -155,11 +156,23 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         const auto attention = makeAttentionPolicy(request.attention, std::move(telemetry));
         if (!hooks.attention)
             hooks.attention = attention.get();
-        observer.stage("denoise", 0, static_cast<int>(plan.rows.size()));
-        denoise(dit, conditioning, plan, state, hooks, events, stop);
+        if (request.chunks.mode == SamplingMode::Chunked) {
+            ChunkClipEvents chunkEvents;
+            chunkEvents.steps = events;
+            chunkEvents.begin = [&](int rowCount) { observer.stage("denoise", 0, rowCount); };
+            if (observer.wants("chunks"))
+                chunkEvents.record = [&](const ChunkRecord& part) { observer.chunks(part); };
+            latents = generateChunks(dit, conditioning, record.defaults, request, noise, hooks.attention,
+                                     chunkEvents, stop);
+        } else {
+            const auto plan = planOf(request, frames, firstImage);
+            auto state = startState(plan, noise);
+            observer.stage("denoise", 0, static_cast<int>(plan.rows.size()));
+            denoise(dit, conditioning, plan, state, hooks, events, stop);
+            latents = state.latents;
+        }
         if (!attended.empty())
             observer.attentionStats(attentionStatsJson(request.attention, attended));
-        latents = state.latents;
         times.denoiseSeconds = watch.lap();
         observer.timing("denoise", 0, times.denoiseSeconds);
         times.denoisePeakBytes = takePeak();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace canopy::accel {
@@ -18,6 +20,19 @@ struct RowInfo {
 
 enum class RowDecision { Compute, Reuse };
 
+/// What stood behind a decision, for records of the run.
+struct DecisionReason {
+    enum class Rule {
+        Change, ///< the accumulated change against the threshold, or a map made from it
+        WarmUp, ///< a first or last step, never reused
+        Forced, ///< asked for by the person
+    };
+    Rule rule = Rule::Change;
+    std::optional<double> change; ///< since the row before, rescaled; none where it was not asked
+    double sumBefore = 0;         ///< accumulated since the last computed step
+    double sumAfter = 0;          ///< if the decision stands
+};
+
 /// Decides per chunk and row whether the transformer runs or the chunk's last velocity is used again.
 /// decide() is pure: state changes only in commit(), after the row has ended; a cancelled or paused row is
 /// decided again. A chunk without an earlier velocity is computed whatever the policy says.
@@ -26,6 +41,10 @@ public:
     virtual ~RowPolicy() = default;
     virtual std::vector<RowDecision> decide(const RowInfo& row) const = 0;
     virtual void commit(const RowInfo& row, const std::vector<RowDecision>& decisions) = 0;
+    /// Of the last decide(), before its commit(): one for each chunk of the row.
+    virtual std::vector<DecisionReason> reasons(const RowInfo& row) const {
+        return std::vector<DecisionReason>(row.chunks.size());
+    }
 };
 
 /// Replays a recorded map: reuse[chunk][localStep].

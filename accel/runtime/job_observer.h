@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/job/chunk_record.h"
 #include "core/job/generation_request.h"
 #include "core/job/memory_plan.h"
 
@@ -15,7 +16,7 @@ class JobObserver {
 public:
     virtual ~JobObserver() = default;
 
-    /// Asked before anything is computed only to be shown ("preview", "block_times", "attention").
+    /// Asked before anything is computed only to be shown ("preview", "block_times", "attention", "chunks").
     virtual bool wants(std::string_view topic) const = 0;
 
     virtual void resolved(const GenerationRequest& request, const MemoryPlan& plan) = 0;
@@ -28,6 +29,9 @@ public:
     /// What sparse attention kept and reused, as JSON text, when sampling has ended:
     /// pipelines/attention_stats.h.
     virtual void attentionStats(std::vector<std::uint8_t> json) { (void)json; }
+    /// New entries of the record of block-wise sampling, after each row; the first part holds the run. Asked
+    /// for by the topic "chunks".
+    virtual void chunks(const ChunkRecord& part) { (void)part; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void latents(std::vector<std::uint8_t> file) = 0;
     /// One finished frame, in order.

@@ -74,8 +74,7 @@ private:
 
 } // namespace
 
-void addAttention(CLI::App& c, AttentionSettings& s, ThresholdsOption& thresholds,
-                  std::filesystem::path& stats) {
+std::function<void()> addAttention(CLI::App& c, AttentionSettings& s, ThresholdsOption& thresholds) {
     const auto companions = std::make_shared<Companions>(s);
     c.add_option_function<std::string>(
          "--attention", [&s](const std::string& name) { s.method = *attentionMethodFromName(name); },
@@ -166,18 +165,13 @@ void addAttention(CLI::App& c, AttentionSettings& s, ThresholdsOption& threshold
                          ->check(CLI::NonNegativeNumber)
                          ->type_name("N"),
                      hosts);
-    companions->only(c.add_option("--stats", stats,
-                                  "Write what every call kept, reused and took, as JSON. An existing file is "
-                                  "not overwritten.")
-                         ->type_name("F.json"),
-                     hosts);
-    c.final_callback([companions, &c, &thresholds] {
+    return [companions, &c, &thresholds] {
         const auto isGiven = [&c](const char* name) { return c.get_option(name)->count() > 0; };
         thresholds.hasStride = isGiven("--stride");
         thresholds.hasClusters = isGiven("--clusters");
         thresholds.hasMinimumShare = isGiven("--min-clusters");
         companions->check();
-    });
+    };
 }
 
 } // namespace canopy::cli

@@ -10,6 +10,7 @@
 #include "app/cli/ask_options.h"
 #include "app/cli/attention_options.h"
 #include "app/cli/calibrate_options.h"
+#include "app/cli/chunk_options.h"
 #include "app/cli/commands.h"
 #include "app/cli/exit_code.h"
 #include "app/cli/parse_size.h"
@@ -83,7 +84,22 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
     c->add_option("--memory", r.memoryBudgetGb, helpOf("memory"))
         ->check(CLI::NonNegativeNumber)
         ->type_name("GB");
-    addAttention(*c, r.attention, o.thresholds, o.attentionStats);
+    const auto attentionCheck = addAttention(*c, r.attention, o.thresholds);
+    const auto chunkCheck = addChunks(*c, r.chunks);
+    auto* stats =
+        c->add_option("--stats", o.stats,
+                      "Write what every call of sparse attention, or every row of a clip made in "
+                      "blocks, kept, reused and took, as JSON. An existing file is not overwritten.")
+            ->type_name("F.json");
+    c->final_callback([&r, attentionCheck, chunkCheck, stats] {
+        attentionCheck();
+        chunkCheck();
+        const bool chooses =
+            r.attention.method != AttentionMethod::Dense && r.attention.method != AttentionMethod::Window;
+        if (stats->count() > 0 && !chooses && r.chunks.mode != SamplingMode::Chunked)
+            throw CLI::ValidationError("--stats",
+                                       "needs --attention xattention, svg2 or topk, or --mode chunked");
+    });
     c->add_flag("--dry-run", o.dryRun,
                 "Print the resolved settings, the memory plan and all problems; make nothing.");
     c->add_option("--record", o.record, "Also record the session (.canopy) for inspection.")

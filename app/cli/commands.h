@@ -24,7 +24,7 @@ struct GenerateOptions {
     std::filesystem::path out; ///< may be empty with dryRun
     std::filesystem::path framesDir;
     std::filesystem::path record;
-    std::filesystem::path attentionStats; ///< empty = not gathered
+    std::filesystem::path stats; ///< of sparse attention or of chunks; empty = not gathered
     ThresholdsOption thresholds;
     bool dryRun = false;
     bool jsonProgress = false;

@@ -48,7 +48,10 @@ StudioOptions studioOptions(const GenerateOptions& options) {
     StudioOptions studio = commandStudio();
     studio.startWorkerAtOnce = !options.dryRun;
     studio.recordFile = options.record;
-    studio.attentionStatsFile = options.attentionStats;
+    if (options.request.chunks.mode == SamplingMode::Chunked)
+        studio.chunkRecordFile = options.stats;
+    else
+        studio.attentionStatsFile = options.stats;
     return studio;
 }
 
@@ -153,13 +156,13 @@ int generate(GenerateOptions options) {
                                              target.file.string()));
         }
     }
-    if (!options.attentionStats.empty()) {
-        options.attentionStats = std::filesystem::absolute(options.attentionStats);
-        if (std::error_code ignored; std::filesystem::exists(options.attentionStats, ignored)) {
+    if (!options.stats.empty()) {
+        options.stats = std::filesystem::absolute(options.stats);
+        if (std::error_code ignored; std::filesystem::exists(options.stats, ignored)) {
             return report(
                 makeError(ErrorCode::Io, "The statistics file exists already and is not overwritten; choose "
                                          "another name. File: " +
-                                             options.attentionStats.string()));
+                                             options.stats.string()));
         }
     }
     if (!options.framesDir.empty()) {
@@ -205,11 +208,11 @@ int generate(GenerateOptions options) {
     }
     const int code = tellEnd(record, options.jsonProgress);
     // The note above said why; the clip is there all the same.
-    if (std::error_code ignored; code == kOk && !options.attentionStats.empty() &&
-                                 !std::filesystem::exists(options.attentionStats, ignored)) {
-        return report(makeError(ErrorCode::Io, "The clip is done, but its attention statistics could not be "
+    if (std::error_code ignored;
+        code == kOk && !options.stats.empty() && !std::filesystem::exists(options.stats, ignored)) {
+        return report(makeError(ErrorCode::Io, "The clip is done, but its statistics could not be "
                                                "written. File: " +
-                                                   options.attentionStats.string()));
+                                                   options.stats.string()));
     }
     return code;
 }

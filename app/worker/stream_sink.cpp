@@ -144,6 +144,13 @@ void StreamSink::attentionStats(std::vector<std::uint8_t> json) {
     m_channel.sendBlob(std::move(info), std::move(json), false);
 }
 
+void StreamSink::chunks(const ChunkRecord& part) {
+    BlobStart info;
+    info.job = m_job;
+    info.kind = "chunk_record";
+    m_channel.sendBlob(std::move(info), toCbor(toValue(part)), false);
+}
+
 void StreamSink::latents(std::vector<std::uint8_t> file) {
     BlobStart info;
     info.job = m_job;

@@ -28,6 +28,7 @@ public:
     void timing(std::string_view name, int step, double seconds) override;
     void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) override;
     void attentionStats(std::vector<std::uint8_t> json) override;
+    void chunks(const ChunkRecord& part) override;
     void latents(std::vector<std::uint8_t> file) override;
     /// Waits while 64 MiB of frames wait for the client's credit; a stop ends the wait, the frame is dropped
     /// then.

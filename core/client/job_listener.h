@@ -63,6 +63,8 @@ public:
     virtual void jobAttentionStats(JobId job, BlobPtr json) { (void)job, (void)json; }
     /// One measured head of a calibration: a HeadMeasurement as CBOR.
     virtual void jobMeasured(JobId job, BlobPtr measurement) { (void)job, (void)measurement; }
+    /// New entries of a ChunkRecord as CBOR, in order; where the topic "chunks" is watched.
+    virtual void jobChunks(JobId job, BlobPtr part) { (void)job, (void)part; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
     /// One final frame of RGB bytes, in order; info.index of info.count.

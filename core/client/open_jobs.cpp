@@ -159,6 +159,8 @@ void OpenJobs::deliver(const BlobPtr& blob) {
             listener->jobAttentionStats(info.job, blob);
         } else if (info.kind == "head_measurement") {
             listener->jobMeasured(info.job, blob);
+        } else if (info.kind == "chunk_record") {
+            listener->jobChunks(info.job, blob);
         }
     }
 }

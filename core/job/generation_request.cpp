@@ -66,6 +66,8 @@ Value toValue(const GenerationRequest& r) {
     v.set("kernel_set", r.kernelSet);
     if (r.attention != AttentionSettings{})
         v.set("attention", toValue(r.attention));
+    if (r.chunks != ChunkSettings{})
+        v.set("chunks", toValue(r.chunks));
     if (!r.imagePixelsPath.empty())
         v.set("image_pixels", r.imagePixelsPath);
     if (!r.resumeLatentsPath.empty())
@@ -109,6 +111,12 @@ Result<GenerationRequest> generationRequestFromValue(const Value& value) {
         if (!attention)
             return attention.error();
         r.attention = *attention;
+    }
+    if (value.contains("chunks")) {
+        auto chunks = chunkSettingsFromValue(value["chunks"]);
+        if (!chunks)
+            return chunks.error();
+        r.chunks = std::move(*chunks);
     }
     return r;
 }

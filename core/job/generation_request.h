@@ -8,6 +8,7 @@
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/job/attention_settings.h"
+#include "core/job/chunk_settings.h"
 
 namespace canopy {
 
@@ -54,6 +55,7 @@ struct GenerationRequest {
     bool vaeTiling = false;    ///< spatial tiles with blended seams, less memory
     double memoryBudgetGb = 0; ///< refuse plans above it; 0 = what the machine has free
     AttentionSettings attention;
+    ChunkSettings chunks;
     std::string noiseScheme = "torch-cpu-1";
     std::string kernelSet; ///< resolved by the worker ("torch", "avx512bf16", ...)
     /// The first image as the client decoded and resized it to width x height: a safetensors file with the
@@ -68,8 +70,9 @@ struct GenerationRequest {
 
 /// Map with "version" and one key per field: prompt, negative, model, model_path, image, width, height,
 /// frames, fps, steps, guidance, shift, seed, sampler, time_grid, precision, device, threads, vae_tiling,
-/// memory, noise_scheme, kernel_set; attention only when it is not the default, resume_latents only when set.
-/// A missing key leaves the default; unknown keys are ignored when reading, wrong types are an error.
+/// memory, noise_scheme, kernel_set; attention and chunks only when they are not the default, resume_latents
+/// only when set. A missing key leaves the default; unknown keys are ignored when reading, wrong types are an
+/// error.
 Value toValue(const GenerationRequest& request);
 Result<GenerationRequest> generationRequestFromValue(const Value& value);
 

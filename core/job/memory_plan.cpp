@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/job/chunk_layout.h"
+
 // Letters: T latent frames, h x w latent size, L tokens = T * (h / 2) * (w / 2), C width of the transformer,
 // e bytes of an element.
 
@@ -57,6 +59,17 @@ Bytes attentionState(const ModelRecord& model, const GenerationRequest& r) {
     if (reuses && (s.method == AttentionMethod::XAttention || s.method == AttentionMethod::TopK))
         return heads * blocks * (blocks * 4 + 8);
     return 0;
+}
+
+/// Keys and values of block-wise sampling, all layers and branches, and the queries that squeezing looks at.
+Bytes keyMemory(const ModelRecord& model, const GenerationRequest& r) {
+    const ChunkLayout layout = chunkLayout(r, model.defaults);
+    const auto chunkTokens = static_cast<Bytes>(std::max<std::int64_t>(videoTokens(r), 0)) /
+                             static_cast<Bytes>(std::max(layout.chunks, 1));
+    const Bytes perToken = static_cast<Bytes>(model.dit.layers * model.dit.width()) * elementBytes(r) *
+                           (r.guidance != 1.0 ? 2 : 1);
+    const bool squeezes = r.chunks.kvBudget > 0 && !r.chunks.kvWindow;
+    return chunkTokens * perToken * (2 * static_cast<Bytes>(layout.capacityChunks) + (squeezes ? 1 : 0));
 }
 
 class StageBuilder {
@@ -144,12 +157,17 @@ MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
     // its inner row, C-wide rows of the block in the weights' type, and on a card the float32 copies of the
     // gated sum.
     const Bytes perToken = cuda ? ffn * e + 3 * C * e + 16 * C : ffn * e + 13 * C * e;
+    // In blocks only one of them is in the transformer at a time.
+    const ChunkLayout layout = chunkLayout(r, model.defaults);
+    const Bytes tokensAtOnce = layout.chunks > 0 ? L / static_cast<Bytes>(layout.chunks) : L;
     StageBuilder denoise("denoise", r.device);
     denoise.add(MemoryCategory::Weights, ditWeights)
         .add(MemoryCategory::Vae, vaeWeights)
         .add(MemoryCategory::Activations,
-             L * perToken + attentionState(model, r) + (cuda ? Bytes{0} : kCpuScratch))
+             tokensAtOnce * perToken + attentionState(model, r) + (cuda ? Bytes{0} : kCpuScratch))
         .add(MemoryCategory::Latents, 10 * latent);
+    if (layout.chunks > 0)
+        denoise.add(MemoryCategory::KeyValues, keyMemory(model, r));
     if (whole)
         denoise.add(MemoryCategory::TextEncoder, textWeights);
     plan.stages.push_back(denoise.take());

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -37,6 +38,22 @@ public:
         FieldWriter writer(inner);
         visit(writer);
         m_out.set(key, std::move(inner));
+    }
+    /// Nothing is written where there is none.
+    template <typename T>
+    void optional(std::string_view key, const std::optional<T>& field) {
+        if (field)
+            (*this)(key, *field);
+    }
+    /// A list of maps; `visit(writer, item)` for each.
+    template <typename T, typename Visit>
+    void list(std::string_view key, const std::vector<T>& items, Visit visit) {
+        Value::Array all;
+        for (const T& item : items) {
+            FieldWriter writer(all.emplace_back(Value::Map{}));
+            visit(writer, item);
+        }
+        m_out.set(key, std::move(all));
     }
 
 private:
@@ -91,6 +108,24 @@ public:
             m_problem = std::string(key) + "." + reader.m_problem;
         }
     }
+    template <typename T>
+    void optional(std::string_view key, std::optional<T>& field) {
+        if (m_in.contains(key))
+            (*this)(key, field.emplace());
+    }
+    template <typename T, typename Visit>
+    void list(std::string_view key, std::vector<T>& items, Visit visit) {
+        const Value& v = m_in[key];
+        items.clear();
+        if (!v.isNull() && !v.isArray() && m_problem.empty())
+            m_problem = key;
+        for (const Value& item : v.asArray()) {
+            FieldReader reader(item);
+            visit(reader, items.emplace_back());
+            if (!reader.m_problem.empty() && m_problem.empty())
+                m_problem = std::string(key) + "." + reader.m_problem;
+        }
+    }
     const std::string& problem() const { return m_problem; }
 
 private:
@@ -111,6 +146,10 @@ private:
     static bool take(const Value& v, std::filesystem::path& field) {
         field = v.asString();
         return v.isString();
+    }
+    static bool take(const Value& v, Value::Bytes& field) {
+        field = v.asBytes();
+        return v.isBytes();
     }
     template <typename T, std::size_t N>
     static bool take(const Value& v, std::array<T, N>& field) {

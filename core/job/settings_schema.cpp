@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <utility>
+
+#include "core/job/chunk_layout.h"
 
 namespace canopy {
 namespace {
@@ -156,6 +159,7 @@ GenerationRequest withModelDefaults(GenerationRequest r, const ModelDefaults& d)
         r.shift = d.shift;
     if (r.negativePrompt.empty())
         r.negativePrompt = d.negativePrompt;
+    r.chunks = withChunkDefaults(std::move(r.chunks), d, r.steps);
     r.attention = withAttentionDefaults(r.attention, videoTokens(r), r.steps);
     return r;
 }
@@ -190,6 +194,8 @@ std::vector<std::string> checkRequest(const GenerationRequest& r, const ModelRec
     for (const std::string& sentence : checkAttention(r.attention, videoTokens(r), r.steps))
         check.add(sentence);
     checkHeadTauSize(r.attention, model.dit, check);
+    for (const std::string& sentence : checkChunks(r, model))
+        check.add(sentence);
     if (r.noiseScheme != "torch-cpu-1")
         check.add("The noise scheme \"" + r.noiseScheme +
                   "\" is not known to this version; expected \"torch-cpu-1\". A newer Canopy may know it.");

@@ -44,7 +44,8 @@ struct CancelJob {
     JobId job = 0;
 };
 
-/// Topics that someone watches: "preview", "stage_times", "block_times", "attention". No observer, no cost.
+/// Topics that someone watches: "preview", "stage_times", "block_times", "attention", "chunks". No observer,
+/// no cost.
 struct Subscribe {
     std::vector<std::string> topics;
 };
@@ -134,7 +135,8 @@ struct Words {
 /// Announces a blob of which chunks follow. kind: "preview" (uint8 RGB, frames of one animated preview),
 /// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes), "token_run"
 /// (TokenRun as CBOR), "attention_stats" (JSON text, where the topic "attention" is watched),
-/// "head_measurement" (HeadMeasurement as CBOR).
+/// "head_measurement" (HeadMeasurement as CBOR), "chunk_record" (new entries of a ChunkRecord as CBOR, where
+/// the topic "chunks" is watched).
 struct BlobStart {
     std::uint64_t blob = 0;
     JobId job = 0;

@@ -48,6 +48,8 @@ Conductor::Conductor(const StudioOptions& options, JobStore& jobs, ClipLibrary& 
     worker.times = options.times;
     if (!options.attentionStatsFile.empty())
         worker.topics.emplace_back("attention");
+    if (!options.chunkRecordFile.empty())
+        worker.topics.emplace_back("chunks");
     m_client = std::make_unique<client::WorkerClient>(std::move(worker));
     if (!options.recordFile.empty()) {
         if (auto recorder = protocol::SessionWriter::create(options.recordFile); recorder) {
@@ -195,6 +197,7 @@ std::uint64_t Conductor::workerBytes() const {
 void Conductor::forgetFiles(JobId job) {
     forgetJobFiles(m_options, job);
     ::unlink(answerFileOf(m_options.dataFolder, job).c_str());
+    ::unlink(chunkFileOf(m_options, job).c_str());
 }
 
 void Conductor::probe(JobId ask, int cell) {
@@ -546,6 +549,10 @@ void Conductor::publish() {
     next->queuePaused = m_paused;
     next->running = m_active ? m_active->record.id : 0;
     next->preview = m_preview;
+    if (m_active)
+        if (auto chunks = m_active->job->chunks())
+            m_chunks = {m_active->record.id, std::move(chunks)};
+    next->chunks = m_chunks;
     next->libraryChanges = libraryChanges;
     next->worker = workerView(*client, m_workerStarted);
     next->client = client;

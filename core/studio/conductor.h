@@ -106,6 +106,7 @@ private:
     std::map<JobId, Answered> m_answered;
     std::shared_ptr<const client::Preview> m_previewSeen;
     std::shared_ptr<const PreviewImage> m_preview;
+    ChunkView m_chunks;
     std::uint64_t m_clientSeen = ~std::uint64_t{0};
     double m_publishedAt = 0;
 

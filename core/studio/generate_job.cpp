@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/value_codec.h"
 #include "core/formats/safetensors.h"
 #include "core/job/model_value.h"
 #include "core/job/settings_schema.h"
@@ -19,8 +20,6 @@
 #if CANOPY_HAS_MEDIA
 #include "core/media/clip_metadata.h"
 #include "core/media/image_reader.h"
-#else
-#include "core/base/value_codec.h"
 #endif
 
 namespace canopy {
@@ -60,6 +59,10 @@ std::filesystem::path latentsFileOf(const StudioOptions& options, JobId job) {
 
 std::filesystem::path imageFileOf(const StudioOptions& options, JobId job) {
     return options.stateFolder / ("job-" + std::to_string(job) + ".image.safetensors");
+}
+
+std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job) {
+    return options.dataFolder / "chunks" / ("clip-" + std::to_string(job) + ".cbor");
 }
 
 void forgetJobFiles(const StudioOptions& options, JobId job) {
@@ -136,6 +139,8 @@ void GenerateJob::take(StudioEvent event) {
             frameArrived(blob->blob);
         else if (blob->blob->info.kind == "attention_stats")
             statsArrived(blob->blob);
+        else if (blob->blob->info.kind == "chunk_record")
+            chunksArrived(blob->blob);
     } else if (auto* report = std::get_if<EncodeReport>(&event)) {
         if (report->file)
             m_encoded = std::move(*report);
@@ -179,6 +184,39 @@ void GenerateJob::statsArrived(const client::BlobPtr& json) {
         m_tools.note("What attention kept was not written: " + written.error().message);
 }
 
+void GenerateJob::chunksArrived(const client::BlobPtr& part) {
+    auto record = chunkRecordFromBytes(part->bytes);
+    if (!record) {
+        m_tools.note("What the engine says of the clip's chunks cannot be read: " + record.error().message);
+        return;
+    }
+    append(m_chunks, std::move(*record));
+    m_chunksShown.reset();
+}
+
+std::shared_ptr<const ChunkRecord> GenerateJob::chunks() {
+    if (!m_chunksShown && m_chunks.run)
+        m_chunksShown = std::make_shared<const ChunkRecord>(m_chunks);
+    return m_chunksShown;
+}
+
+void GenerateJob::keepChunks() {
+    if (!m_chunks.run)
+        return;
+    const auto& options = m_tools.options;
+    if (!options.chunkRecordFile.empty()) {
+        if (auto written = writeFileAtomically(options.chunkRecordFile, toJson(toValue(m_chunks), 1));
+            !written)
+            m_tools.note("The record of the clip's chunks was not written: " + written.error().message);
+    }
+    const auto file = chunkFileOf(options, m_job.id);
+    std::error_code ec;
+    std::filesystem::create_directories(file.parent_path(), ec);
+    const auto bytes = toCbor(toValue(m_chunks));
+    if (auto written = writeFileAtomically(file, std::span<const std::uint8_t>(bytes)); !written)
+        m_tools.note("The record of the clip's chunks was not kept: " + written.error().message);
+}
+
 void GenerateJob::frameArrived(const client::BlobPtr& frame) {
     if (m_encodeError)
         return;
@@ -218,6 +256,7 @@ Result<bool> GenerateJob::succeed(const Value& workerSummary) {
 #endif
     const Result<void> done = m_tools.jobs.setDone(m_job.id, file, summary);
     m_tools.told(done);
+    keepChunks();
     if (ClipEncoder::writesVideo()) {
         Clip clip;
         clip.file = file;

@@ -24,11 +24,14 @@ public:
     double roughFraction(const JobProgress& progress) const override;
     using RunningJob::describe;
     void describe(JobProgress& progress) const override;
+    std::shared_ptr<const ChunkRecord> chunks() override;
 
 private:
     void resolved(const JobResolved& resolved);
     void latentsArrived(const client::BlobPtr& latents);
     void statsArrived(const client::BlobPtr& json);
+    void chunksArrived(const client::BlobPtr& part);
+    void keepChunks();
     void frameArrived(const client::BlobPtr& frame);
     Result<bool> succeed(const Value& summary);
     Value summaryWithTimes(const Value& summary) const;
@@ -43,6 +46,8 @@ private:
     bool m_latentsSaved = false;
     bool m_encoderBegun = false;
     bool m_finishing = false; ///< all frames are with the encoder
+    ChunkRecord m_chunks;
+    std::shared_ptr<const ChunkRecord> m_chunksShown; ///< copy of m_chunks; null when that has grown
     std::optional<Error> m_encodeError;
     std::optional<EncodeReport> m_encoded;
 };

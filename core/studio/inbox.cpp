@@ -49,6 +49,9 @@ void Inbox::jobTokens(JobId job, client::BlobPtr run) {
 void Inbox::jobAttentionStats(JobId job, client::BlobPtr json) {
     push(JobBlob{job, std::move(json)});
 }
+void Inbox::jobChunks(JobId job, client::BlobPtr part) {
+    push(JobBlob{job, std::move(part)});
+}
 void Inbox::jobEnded(const client::JobOutcome& outcome) {
     push(outcome);
 }

@@ -23,7 +23,7 @@ struct JobResolved {
     Value request;
     Value memoryPlan;
 };
-/// A blob that must not be lost: "latents", "frame", "token_run".
+/// A blob that must not be lost: "latents", "frame", "token_run", "attention_stats", "chunk_record".
 struct JobBlob {
     JobId job = 0;
     client::BlobPtr blob;
@@ -52,6 +52,7 @@ public:
     void jobFrame(JobId job, client::BlobPtr frame) override;
     void jobTokens(JobId job, client::BlobPtr run) override;
     void jobAttentionStats(JobId job, client::BlobPtr json) override;
+    void jobChunks(JobId job, client::BlobPtr part) override;
     void jobEnded(const client::JobOutcome& outcome) override;
 
 private:

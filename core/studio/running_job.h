@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/client/worker_client.h"
+#include "core/job/chunk_record.h"
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/studio/inbox.h"
@@ -61,6 +62,8 @@ public:
     virtual double roughFraction(const JobProgress& progress) const = 0;
     /// Overrides what the worker said while the rest is done here.
     virtual void describe(JobProgress&) const {}
+    /// Of a clip that is made block by block: all rows so far; null otherwise.
+    virtual std::shared_ptr<const ChunkRecord> chunks() { return nullptr; }
     /// Of a question: text and tokens so far.
     virtual void describe(AskView&) const {}
 };
@@ -72,5 +75,7 @@ std::unique_ptr<RunningJob> makeRunningJob(JobRecord record, const JobTools& too
 std::filesystem::path latentsFileOf(const StudioOptions& options, JobId job);
 std::filesystem::path imageFileOf(const StudioOptions& options, JobId job);
 void forgetJobFiles(const StudioOptions& options, JobId job);
+/// "chunks/clip-17.cbor" in the data folder: the ChunkRecord of a finished job.
+std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job);
 
 } // namespace canopy

@@ -9,6 +9,7 @@
 #include "core/studio/conductor.h"
 #include "core/studio/memory_check.h"
 #include "core/studio/read_clip.h"
+#include "core/studio/running_job.h"
 
 namespace canopy {
 namespace {
@@ -190,6 +191,23 @@ Result<std::shared_ptr<const TokenRun>> Studio::tokenRun(JobId id) const {
     if (!*job || !(*job)->question() || (*job)->resultFile.empty())
         return makeError(ErrorCode::NotFound, "Question " + std::to_string(id) + " has no answer yet.");
     return readAnswerFile((*job)->resultFile);
+}
+
+Result<std::shared_ptr<const ChunkRecord>> Studio::chunkRecord(JobId id) const {
+    const auto snapshot = m_impl->conductor->snapshot();
+    if (snapshot->chunks.job == id && snapshot->chunks.record)
+        return snapshot->chunks.record;
+    constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+    const auto bytes = readFile(chunkFileOf(m_impl->options, id), kMostBytes);
+    if (!bytes)
+        return makeError(ErrorCode::NotFound,
+                         "No record of this clip's chunks was kept: clips made in one go "
+                         "have none, and job " +
+                             std::to_string(id) + " may not be done.");
+    auto record = chunkRecordFromBytes(*bytes);
+    if (!record)
+        return record.error();
+    return std::shared_ptr<const ChunkRecord>(std::make_shared<ChunkRecord>(std::move(*record)));
 }
 
 void Studio::probe(JobId ask, int cell) {

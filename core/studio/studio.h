@@ -42,6 +42,9 @@ struct StudioOptions {
     /// Where what sparse attention kept and reused is written, as JSON; empty = it is not gathered. The last
     /// clip's, so for one job.
     std::filesystem::path attentionStatsFile;
+    /// Where the record of a clip's chunks is written, as JSON, when the clip is done; empty = nowhere beside
+    /// the data folder. The last clip's, so for one job.
+    std::filesystem::path chunkRecordFile;
     std::filesystem::path recordFile; ///< session file (.canopy) of this worker connection; empty = none
 };
 
@@ -87,6 +90,9 @@ public:
     AskCheck checkAsk(const AskRequest& request) const;
     /// The tokens of an answered question, also of earlier starts. Reads a file.
     Result<std::shared_ptr<const TokenRun>> tokenRun(JobId id) const;
+    /// What block-wise sampling did in a finished clip, also of earlier starts; kept where the topic "chunks"
+    /// was watched. Reads a file.
+    Result<std::shared_ptr<const ChunkRecord>> chunkRecord(JobId id) const;
     /// Asks for the similarity of one cell with all others of a question's video; StudioSnapshot::probe
     /// follows. A newer wish replaces one that waits.
     void probe(JobId ask, int cell);
@@ -106,7 +112,7 @@ public:
     /// Waits until the snapshot's sequence differs from `seen` or the time is over; then the newest.
     std::shared_ptr<const StudioSnapshot> waitForChange(std::uint64_t seen,
                                                         std::chrono::milliseconds timeout) const;
-    /// Topics wanted from the worker: "preview", "stage_times", "block_times", "attention".
+    /// Topics wanted from the worker: "preview", "stage_times", "block_times", "attention", "chunks".
     void subscribe(std::vector<std::string> topics);
 
     // ---- library

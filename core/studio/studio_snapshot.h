@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/client/client_snapshot.h"
+#include "core/job/chunk_record.h"
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/protocol/messages.h"
@@ -23,6 +24,12 @@ struct PreviewImage {
     int height = 0;
     int frames = 0;
     std::vector<std::uint8_t> rgb;
+};
+
+/// What block-wise sampling has done so far in the running job, or did in the last that ran.
+struct ChunkView {
+    JobId job = 0;                             ///< 0 = there was none
+    std::shared_ptr<const ChunkRecord> record; ///< null with job 0; another object whenever it has grown
 };
 
 /// Where a running job is. All predicted numbers are predicted from this job's measured units.
@@ -82,6 +89,7 @@ struct StudioSnapshot {
     std::string otherProgram; ///< "Another Canopy program (process 123) is making a clip"; empty = none
     JobId running = 0;        ///< job of this program under way; 0 = none
     std::shared_ptr<const PreviewImage> preview; ///< of `running`, or of the last that ran
+    ChunkView chunks;                            ///< filled where the topic "chunks" is watched
     std::uint64_t libraryChanges = 0;            ///< read Studio::clips again when it differs
     WorkerView worker;
     client::SnapshotPtr

@@ -20,6 +20,7 @@
 #include "core/base/log.h"
 #include "core/base/value_codec.h"
 #include "core/job/settings_schema.h"
+#include "tests/support/fake_chunks.h"
 #include "tests/support/fake_tokens.h"
 
 namespace canopy::test {
@@ -188,6 +189,11 @@ private:
         }
         if (r.attention.method != AttentionMethod::Dense && observer.wants("attention"))
             observer.attentionStats(attentionStats(r, model));
+        if (r.chunks.mode == SamplingMode::Chunked && observer.wants("chunks")) {
+            const int rows = fakeChunkRecord(r).run->rows;
+            for (int row = 0; row < rows; ++row)
+                observer.chunks(fakeChunkPart(r, row));
+        }
         pass("latents");
         observer.latents(fakeLatents(r.seed, r.width, r.height, r.frames));
 

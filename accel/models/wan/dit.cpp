@@ -74,27 +74,41 @@ at::Tensor WanDit::embedText(const at::Tensor& promptEmbeds) const {
     return m_text2(m_text1(promptEmbeds.to(dtype()), ops::Activation::GeluTanh));
 }
 
-WanDit::State WanDit::embed(const at::Tensor& latents, const at::Tensor& timesteps, const at::Tensor& text,
-                            int fpsIndex, const ForwardContext& context) const {
-    const auto& grid = context.grid;
-    const auto& p = m_config.patch;
-    State state;
-    // [C, F, pt, H, ph, W, pw] -> [F, H, W, C, pt, ph, pw]: the weight's own order of a patch.
-    const auto patches =
-        latents.to(dtype())
-            .view({m_config.inChannels, grid.frames, p[0], grid.rows, p[1], grid.columns, p[2]})
-            .permute({1, 3, 5, 0, 2, 4, 6})
-            .reshape({grid.tokens(), m_patch.weight.size(1)});
-    state.hidden = m_patch(patches);                                                    // [L, C]
-    state.time = m_time2(at::silu(m_time1(timeSinusoid(timesteps, m_config.freqDim)))); // [F or 1, C]
-    state.modulation =
-        m_timeProjection(at::silu(state.time)).view({-1, 6, m_config.width()}); // [F or 1, 6, C]
+at::Tensor WanDit::timeEmbedding(const at::Tensor& timesteps) const {
+    return m_time2(at::silu(m_time1(timeSinusoid(timesteps, m_config.freqDim)))); // [n, C]
+}
+
+at::Tensor WanDit::modulationOf(const at::Tensor& time, int fpsIndex) const {
+    auto modulation = m_timeProjection(at::silu(time)).view({-1, 6, m_config.width()}); // [n, 6, C]
     if (m_fpsEmbedding.defined()) {
         const auto fps = m_fps2(at::silu(m_fps1(m_fpsEmbedding[fpsIndex])));
-        state.modulation = state.modulation + fps.view({1, 6, m_config.width()});
+        modulation = modulation + fps.view({1, 6, m_config.width()});
     }
+    return modulation;
+}
+
+at::Tensor WanDit::timeModulation(const at::Tensor& timesteps, int fpsIndex) const {
+    return modulationOf(timeEmbedding(timesteps), fpsIndex);
+}
+
+at::Tensor WanDit::embedPatches(const at::Tensor& latents) const {
+    const auto size = grid(latents);
+    const auto& p = m_config.patch;
+    // [C, F, pt, H, ph, W, pw] -> [F, H, W, C, pt, ph, pw]: the weight's own order of a patch.
+    return m_patch(latents.to(dtype())
+                       .view({m_config.inChannels, size.frames, p[0], size.rows, p[1], size.columns, p[2]})
+                       .permute({1, 3, 5, 0, 2, 4, 6})
+                       .reshape({size.tokens(), m_patch.weight.size(1)}));
+}
+
+WanDit::State WanDit::embed(const at::Tensor& latents, const at::Tensor& timesteps, const at::Tensor& text,
+                            int fpsIndex, const ForwardContext& context) const {
+    State state;
+    state.hidden = embedPatches(latents);                  // [L, C]
+    state.time = timeEmbedding(timesteps);                 // [F or 1, C]
+    state.modulation = modulationOf(state.time, fpsIndex); // [F or 1, 6, C]
     state.text = text;
-    state.rope = makeRopeTable(grid, m_config.headDim, latents.device());
+    state.rope = makeRopeTable(context.grid, m_config.headDim, latents.device());
     if (context.boundary)
         context.boundary->passed(-1, context.branch, state.hidden);
     return state;

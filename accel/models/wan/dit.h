@@ -36,6 +36,11 @@ public:
     /// The same for every step: computed once per prompt.
     at::Tensor embedText(const at::Tensor& promptEmbeds) const;
 
+    /// What the network is told of time: [n, 6, C] float32, for timesteps float32 [n] in 0..1000.
+    at::Tensor timeModulation(const at::Tensor& timesteps, int fpsIndex) const;
+    /// Latents [C_in, F, h, w] as tokens: [L, C] in the weights' dtype.
+    at::Tensor embedPatches(const at::Tensor& latents) const;
+
     /// latents [C_in, F, h, w]; timesteps float32 [1] or [F] in 0..1000; fpsIndex 0 for 16 fps, 1 otherwise
     /// (read only by models with an fps embedding); text from embedText().
     State embed(const at::Tensor& latents, const at::Tensor& timesteps, const at::Tensor& text, int fpsIndex,
@@ -53,9 +58,13 @@ public:
     TokenGrid grid(const at::Tensor& latents, int firstFrame = 0) const;
     const DitConfig& config() const { return m_config; }
     at::ScalarType dtype() const { return m_patch.weight.scalar_type(); }
+    at::Device device() const { return m_patch.weight.device(); }
 
 private:
     struct Block;
+
+    at::Tensor timeEmbedding(const at::Tensor& timesteps) const;
+    at::Tensor modulationOf(const at::Tensor& time, int fpsIndex) const;
 
     DitConfig m_config;
     Linear m_patch; ///< the patch convolution as a product over flattened patches

@@ -145,8 +145,8 @@ at::Tensor keptKeys(const at::Tensor& scores, std::int64_t budget, const KvCompr
 
 void compressClean(KvPool& pool, int lastClean, std::int64_t budget, int layers,
                    const std::vector<at::Tensor>& queries, const KvCompressionSettings& settings) {
-    const auto slots = static_cast<std::size_t>(layers) * kBranches;
-    if (queries.size() != slots)
+    const auto slots = static_cast<std::size_t>(layers) * static_cast<std::size_t>(pool.branches());
+    if (queries.size() < slots)
         throw std::invalid_argument("compression needs one set of queries per branch and layer");
     pool.joinUpTo(lastClean);
     std::vector<at::Tensor> kept;

@@ -35,13 +35,18 @@ std::vector<RowDecision> LatentFeatureL1::decide(const RowInfo& row) const {
     for (std::size_t i = 0; i < row.chunks.size(); ++i) {
         const auto& step = row.chunks[i];
         const auto* chunk = known(step.chunk);
-        const bool forced = row.row == 0 || row.row == m_settings.lastRow ||
-                            step.localStep < m_settings.warmup || isForced(m_settings.forced, step);
+        const bool asked = isForced(m_settings.forced, step);
+        const bool forced =
+            asked || row.row == 0 || row.row == m_settings.lastRow || step.localStep < m_settings.warmup;
         const ChangeRule rule = chunk ? chunk->rule : ChangeRule{m_settings.threshold, 0};
         const auto change = pending.changes[i] < 0 ? std::nullopt : std::optional<double>(pending.changes[i]);
         const auto outcome = rule.next(change, forced);
         decisions.push_back(outcome.decision);
         pending.accumulated.push_back(outcome.accumulated);
+        pending.reasons.push_back({asked    ? DecisionReason::Rule::Forced
+                                   : forced ? DecisionReason::Rule::WarmUp
+                                            : DecisionReason::Rule::Change,
+                                   change, rule.accumulated, outcome.accumulated});
     }
     m_pending = std::move(pending);
     return decisions;
@@ -58,6 +63,12 @@ void LatentFeatureL1::commit(const RowInfo& row, const std::vector<RowDecision>&
             row.row, m_pending.changes[i]};
     }
     m_pending = {};
+}
+
+std::vector<DecisionReason> LatentFeatureL1::reasons(const RowInfo& row) const {
+    if (m_pending.row != row.row || m_pending.reasons.size() != row.chunks.size())
+        throw std::logic_error("a row must be decided before its reasons are asked");
+    return m_pending.reasons;
 }
 
 double LatentFeatureL1::accumulated(int chunk) const {

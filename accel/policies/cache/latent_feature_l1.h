@@ -29,6 +29,8 @@ public:
     /// `decisions` may compute what decide() would have reused.
     void commit(const RowInfo& row, const std::vector<RowDecision>& decisions) override;
 
+    std::vector<DecisionReason> reasons(const RowInfo& row) const override;
+
     double accumulated(int chunk) const; ///< since the chunk was last computed
     double lastChange(int chunk) const;  ///< in its last row; -1 when it had none before
 
@@ -45,6 +47,7 @@ private:
         std::vector<at::Tensor> features;
         std::vector<double> changes;
         std::vector<double> accumulated;
+        std::vector<DecisionReason> reasons;
     };
     const Chunk* known(int chunk) const;
 

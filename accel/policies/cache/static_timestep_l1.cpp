@@ -25,7 +25,7 @@ std::vector<double> timestepChanges(const std::vector<at::Tensor>& features,
 }
 
 StaticMap staticMap(const std::vector<double>& changes, double threshold, const StaticSettings& settings) {
-    StaticMap map;
+    StaticMap map{{}, {}, changes, settings.warmup, settings.forcedTail};
     ChangeRule rule{threshold, 0};
     const int steps = static_cast<int>(changes.size());
     for (int k = 0; k < steps; ++k) {
@@ -75,6 +75,27 @@ std::vector<RowDecision> StaticTimestepL1::decide(const RowInfo& row) const {
         decisions.push_back(reuse ? RowDecision::Reuse : RowDecision::Compute);
     }
     return decisions;
+}
+
+std::vector<DecisionReason> StaticTimestepL1::reasons(const RowInfo& row) const {
+    std::vector<DecisionReason> reasons;
+    const int steps = static_cast<int>(m_map.reuse.size());
+    for (const auto& step : row.chunks) {
+        DecisionReason reason;
+        const int k = step.localStep;
+        if (isForced(m_forced, step))
+            reason.rule = DecisionReason::Rule::Forced;
+        else if (k == 0 || k < m_map.warmup || k >= steps - m_map.forcedTail)
+            reason.rule = DecisionReason::Rule::WarmUp;
+        if (k > 0 && k < steps && !m_map.changes.empty()) {
+            const auto at = static_cast<std::size_t>(k);
+            reason.change = m_map.changes[at];
+            reason.sumBefore = m_map.accumulated[at - 1];
+            reason.sumAfter = m_map.accumulated[at];
+        }
+        reasons.push_back(reason);
+    }
+    return reasons;
 }
 
 std::vector<RowDecision> AlwaysCompute::decide(const RowInfo& row) const {

@@ -9,7 +9,10 @@ namespace canopy::accel {
 struct StaticMap {
     std::vector<bool> reuse;         ///< per local step
     std::vector<double> accumulated; ///< after each step
-    double hitRate() const;          ///< share of steps reused
+    std::vector<double> changes;     ///< rescaled, before each step; the first is 0
+    int warmup = 0;                  ///< as they were set
+    int forcedTail = 0;
+    double hitRate() const; ///< share of steps reused
 };
 
 struct StaticSettings {
@@ -32,6 +35,7 @@ public:
     explicit StaticTimestepL1(StaticMap map, std::vector<ForcedSteps> forced = {});
     std::vector<RowDecision> decide(const RowInfo& row) const override;
     void commit(const RowInfo&, const std::vector<RowDecision>&) override {}
+    std::vector<DecisionReason> reasons(const RowInfo& row) const override;
 
 private:
     StaticMap m_map;

@@ -15,10 +15,22 @@ std::vector<RowDecision> TeaCacheRow::decide(const RowInfo& row) const {
     std::optional<double> change;
     if (m_before.defined())
         change = m_settings.rescale(relativeChanges({{feature, m_before}}).front());
-    const bool forced = row.row < m_settings.warmup || row.row == m_settings.lastRow;
-    const auto outcome = m_rule.next(change, forced);
-    m_pending = {row.row, feature, outcome.accumulated};
+    const bool asked = std::any_of(row.chunks.begin(), row.chunks.end(),
+                                   [&](const ChunkStep& step) { return isForced(m_settings.forced, step); });
+    const bool warmUp = row.row < m_settings.warmup || row.row == m_settings.lastRow;
+    const auto outcome = m_rule.next(change, asked || warmUp);
+    const auto rule = asked    ? DecisionReason::Rule::Forced
+                      : warmUp ? DecisionReason::Rule::WarmUp
+                               : DecisionReason::Rule::Change;
+    m_pending = {
+        row.row, feature, outcome.accumulated, {rule, change, m_rule.accumulated, outcome.accumulated}};
     return std::vector<RowDecision>(row.chunks.size(), outcome.decision);
+}
+
+std::vector<DecisionReason> TeaCacheRow::reasons(const RowInfo& row) const {
+    if (m_pending.row != row.row)
+        throw std::logic_error("a row must be decided before its reasons are asked");
+    return std::vector<DecisionReason>(row.chunks.size(), m_pending.reason);
 }
 
 void TeaCacheRow::commit(const RowInfo& row, const std::vector<RowDecision>& decisions) {

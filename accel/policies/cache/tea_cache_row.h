@@ -9,8 +9,9 @@ namespace canopy::accel {
 
 struct TeaCacheSettings {
     double threshold = 0;
-    int warmup = 1;   ///< first rows, computed
-    int lastRow = -1; ///< computed; -1 = no such row
+    int warmup = 1;                  ///< first rows, computed
+    int lastRow = -1;                ///< computed; -1 = no such row
+    std::vector<ForcedSteps> forced; ///< a row with one of them is computed as a whole
     RescalePolynomial rescale;
 };
 
@@ -25,6 +26,7 @@ public:
     std::vector<RowDecision> decide(const RowInfo& row) const override;
     /// `decisions` may compute what decide() would have reused; the row counts as reused only as a whole.
     void commit(const RowInfo& row, const std::vector<RowDecision>& decisions) override;
+    std::vector<DecisionReason> reasons(const RowInfo& row) const override;
     double accumulated() const { return m_rule.accumulated; }
 
 private:
@@ -37,6 +39,7 @@ private:
         int row = -1;
         at::Tensor feature;
         double accumulated = 0;
+        DecisionReason reason;
     };
     mutable Pending m_pending;
 };
