@@ -166,7 +166,8 @@ void takeTotals(CacheScene& scene, const ChunkRecord& record, double denoiseSeco
                 scene.chunkSaved[std::size_t(step.chunk)] += saved;
             }
         }
-    totals.measuredSeconds = denoiseSeconds > 0 ? denoiseSeconds : totals.rowSeconds;
+    totals.clock = denoiseSeconds > 0;
+    totals.measuredSeconds = totals.clock ? denoiseSeconds : totals.rowSeconds;
 }
 
 } // namespace

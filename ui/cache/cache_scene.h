@@ -66,7 +66,8 @@ struct KeptKeys {
 struct CacheTotals {
     int computed = 0; ///< chunk steps, forced ones included
     int reused = 0;
-    double measuredSeconds = 0; ///< of the denoising, by the clock
+    bool clock = false;         ///< the clock's time is known
+    double measuredSeconds = 0; ///< of the denoising, by the clock; without one the rows' sum
     double rowSeconds = 0;      ///< sum of the rows
     double reuseSeconds = 0;    ///< saved, predicted: what the reused steps would have taken
     double squeezeSeconds = 0;  ///< saved, predicted: keys that no query had to look at

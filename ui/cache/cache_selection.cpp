@@ -48,6 +48,14 @@ void CacheSelection::setScene(ScenePtr scene) {
     Q_EMIT sceneChanged();
 }
 
+void CacheSelection::setEmptyWords(const QString& words) {
+    if (words == m_emptyWords)
+        return;
+    m_emptyWords = words;
+    if (m_scene->isEmpty())
+        Q_EMIT sceneChanged();
+}
+
 void CacheSelection::followNewest() {
     m_chosen = false;
     m_chunk = m_step = 0;

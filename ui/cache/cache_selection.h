@@ -23,6 +23,10 @@ public:
     const CacheScene& scene() const { return *m_scene; }
     ScenePtr scenePtr() const { return m_scene; }
 
+    /// What a view says while there is no run.
+    void setEmptyWords(const QString& words);
+    const QString& emptyWords() const { return m_emptyWords; }
+
     void select(int chunk, int step); ///< clamped
     int chunk() const { return m_chunk; }
     int step() const { return m_step; }
@@ -46,6 +50,7 @@ Q_SIGNALS:
 
 private:
     ScenePtr m_scene;
+    QString m_emptyWords;
     int m_chunk = 0;
     int m_step = 0;
     int m_frame = -1;

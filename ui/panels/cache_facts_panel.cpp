@@ -107,8 +107,8 @@ QWidget* CacheFactsPanel::buildTotals() {
     add(3, 3, Between, tr("Between rows"), nullptr, false);
     grid->setColumnStretch(1, 1);
     grid->setColumnStretch(4, 1);
-    m_sums[Between]->setToolTip(
-        tr("What the clock measured less the sum of the rows: previews, decisions and waiting."));
+    m_sums[Between]->setToolTip(tr("What the clock measured less the sum of the rows: previews, decisions "
+                                   "and waiting. Known when the clip is done."));
     m_sums[Flop]->setToolTip(
         tr("Floating-point operations that were made, estimated: T = 10^12, P = 10^15."));
     m_sums[Model]->setToolTip(tr("Operations without any saving, divided by those that were made: estimated "
@@ -180,7 +180,7 @@ void CacheFactsPanel::showTotals() {
     const double tera = totals.computedFlop / 1e12;
     set(Flop, tera < 1000 ? tr("%1 T").arg(QLocale().toString(tera, 'f', tera < 10 ? 2 : 1))
                           : tr("%1 P").arg(QLocale().toString(tera / 1000, 'f', 1)));
-    set(Between, seconds(totals.measuredSeconds - totals.rowSeconds));
+    set(Between, totals.clock ? seconds(totals.measuredSeconds - totals.rowSeconds) : QStringLiteral("-"));
     m_steps->setText(any ? tr("%1 of %2 chunk steps reused. Savings are predicted by the cost model at "
                               "the rate of the computed steps; times are of the denoising alone.")
                                .arg(totals.reused)

@@ -13,7 +13,7 @@ namespace canopy::ui {
 class ElidedLabel;
 class SavingBar;
 
-/// Beside the picture in Inspect: the chosen step in figures, keys in memory, kept keys, and what the run
+/// Of the cache page: the chosen step in figures, keys in memory, kept keys, and what the run
 /// saved beside its measured time. Shows the run of its selection; owns none of it.
 class CacheFactsPanel : public QWidget {
     Q_OBJECT

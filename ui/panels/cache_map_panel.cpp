@@ -5,6 +5,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "ui/cache/cache_legend.h"
 #include "ui/cache/cache_map_view.h"
 #include "ui/cache/change_view.h"
 #include "ui/panels/pane_parts.h"

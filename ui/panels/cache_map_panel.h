@@ -12,7 +12,7 @@ namespace canopy::ui {
 class CacheMapView;
 class ElidedLabel;
 
-/// Below the picture in Inspect: what was computed and what reused, aligned with the clip's frames, and the
+/// Of the cache page: what was computed and what reused, aligned with the clip's frames, and the
 /// accumulated change that decided it. Shows the run of its selection; owns none of it.
 class CacheMapPanel : public QWidget {
     Q_OBJECT
