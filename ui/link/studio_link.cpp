@@ -175,6 +175,18 @@ void StudioLink::probe(JobId ask, int cell) {
     });
 }
 
+void StudioLink::readChunkRecord(JobId clip) {
+    if (!m_studio)
+        return;
+    background(
+        m_files, [studio = m_studio, clip] { return studio->chunkRecord(clip); },
+        [this, clip](Result<std::shared_ptr<const ChunkRecord>> record) {
+            if (!record)
+                return Q_EMIT chunkRecordMissing(clip, QString::fromStdString(record.error().message));
+            Q_EMIT chunkRecordRead(clip, *record);
+        });
+}
+
 void StudioLink::readTokenRun(JobId ask) {
     if (!m_studio)
         return;

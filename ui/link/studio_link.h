@@ -48,6 +48,7 @@ public:
     void ask(const AskRequest& request);          ///< answered by asked() or refused()
     void checkAsk(const AskRequest& request);     ///< newest wins; answered by askChecked()
     void probe(JobId ask, int cell);              ///< the snapshot's probe follows
+    void readChunkRecord(JobId clip);             ///< chunkRecordRead() or chunkRecordMissing()
     void readTokenRun(JobId ask);                 ///< of an earlier start: tokenRunRead() or refused()
     void cancel(JobId id);
     void retry(JobId id);
@@ -81,6 +82,8 @@ Q_SIGNALS:
     void asked(canopy::JobId id);
     void askChecked(const canopy::AskCheck& check);
     void tokenRunRead(canopy::JobId ask, const std::shared_ptr<const canopy::TokenRun>& run);
+    void chunkRecordRead(canopy::JobId clip, const std::shared_ptr<const canopy::ChunkRecord>& record);
+    void chunkRecordMissing(canopy::JobId clip, const QString& sentence);
     /// A command was refused; the sentence says why.
     void refused(const QString& sentence);
     void settingsRead(const QString& file, const canopy::GenerationRequest& request);

@@ -6,6 +6,7 @@
 #include <QToolButton>
 
 #include "ui/theme/dresser.h"
+#include "ui/theme/fields.h"
 
 namespace canopy::ui {
 
@@ -34,6 +35,18 @@ QToolButton* iconButton(const QString& icon, const QString& name, const QString&
         button->setProperty("kind", "plain");
     dresser::setIcon(button, icon, plain ? Role::Text2 : Role::Text);
     return button;
+}
+
+ElidedLabel* sectionTitle(const QString& title, const QString& hint, QVBoxLayout* into) {
+    auto* row = new QHBoxLayout;
+    dresser::setMargins(row, 0, 0, 0, 0, 8);
+    row->addWidget(textLabel(title, "strong"));
+    auto* words = new ElidedLabel;
+    words->setProperty("look", "hint");
+    words->setFullText(hint);
+    row->addWidget(words, 1);
+    into->addLayout(row);
+    return words;
 }
 
 QFrame* rule() {

@@ -1,0 +1,67 @@
+#include "ui/cache/cache_painter.h"
+
+#include <cmath>
+
+#include <QPainter>
+
+namespace canopy::ui {
+namespace {
+
+constexpr double kDotStep = 6; ///< pixels at scale 1
+constexpr double kHatchStep = 4;
+constexpr double kLineStep = 3;
+
+} // namespace
+
+void paintHatch(QPainter& painter, const QRectF& area, Role role, const Theme& theme) {
+    painter.save();
+    painter.setClipRect(area, Qt::IntersectClip);
+    painter.setRenderHint(QPainter::Antialiasing, true);
+    const double step = kHatchStep * theme.scale();
+    painter.setPen(QPen(theme.colour(role), (theme.isHighContrast() ? 2.0 : 1.6) * theme.scale()));
+    // Lines start at multiples of the step, so that cells next to each other share one hatch.
+    const double first = std::floor((area.left() + area.top()) / step) * step;
+    for (double d = first; d < area.right() + area.bottom() + step; d += step)
+        painter.drawLine(QPointF(d - area.top(), area.top()), QPointF(d - area.bottom(), area.bottom()));
+    painter.restore();
+}
+
+void paintCompressed(QPainter& painter, const QRectF& area, const Theme& theme) {
+    const double step = kLineStep * theme.scale(), w = std::max(1.0, std::floor(step / 2));
+    for (double y = area.top(); y < area.bottom(); y += step)
+        painter.fillRect(QRectF(area.left(), y, area.width(), std::min(w, area.bottom() - y)),
+                         theme.colour(Role::Compressed));
+}
+
+void paintCacheState(QPainter& painter, const QRectF& cell, CacheState state, const Theme& theme) {
+    switch (state) {
+    case CacheState::Computed:
+        painter.fillRect(cell, theme.colour(Role::Computed));
+        return;
+    case CacheState::Reused:
+        painter.fillRect(QRectF(cell.left(), std::floor(cell.center().y()), cell.width(), 1),
+                         theme.colour(Role::Reused));
+        return;
+    case CacheState::Forced:
+        paintHatch(painter, cell, Role::Forced, theme);
+        return;
+    case CacheState::NotRun: {
+        const double step = kDotStep * theme.scale(), y = std::floor(cell.center().y());
+        for (double x = std::ceil(cell.left() / step) * step; x < cell.right(); x += step)
+            painter.fillRect(QRectF(x, y, 1, 1), theme.colour(Role::Outline));
+    }
+    }
+}
+
+void paintCellCursor(QPainter& painter, const QRectF& cell, const Theme& theme) {
+    painter.save();
+    painter.setRenderHint(QPainter::Antialiasing, false);
+    painter.setBrush(Qt::NoBrush);
+    painter.setPen(QPen(theme.colour(Role::Casing), 4, Qt::SolidLine, Qt::SquareCap, Qt::MiterJoin));
+    painter.drawRect(cell.adjusted(-1, -1, 1, 1));
+    painter.setPen(QPen(theme.colour(Role::Playhead), 2, Qt::SolidLine, Qt::SquareCap, Qt::MiterJoin));
+    painter.drawRect(cell.adjusted(-1, -1, 1, 1));
+    painter.restore();
+}
+
+} // namespace canopy::ui

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <QRectF>
+
+#include "ui/cache/cache_scene.h"
+#include "ui/theme/theme.h"
+
+class QPainter;
+
+/// Map states by form first and colour second (tokens.json, states.cache).
+namespace canopy::ui {
+
+/// One step of a map: solid, a thin line, hatched, or dots.
+void paintCacheState(QPainter& painter, const QRectF& cell, CacheState state, const Theme& theme);
+/// Horizontal lines: keys that were squeezed.
+void paintCompressed(QPainter& painter, const QRectF& area, const Theme& theme);
+/// Diagonal hatch in a role's colour.
+void paintHatch(QPainter& painter, const QRectF& area, Role role, const Theme& theme);
+/// The chosen cell: 2 px with an opposite casing around it.
+void paintCellCursor(QPainter& painter, const QRectF& cell, const Theme& theme);
+
+} // namespace canopy::ui
