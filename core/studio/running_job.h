@@ -72,5 +72,7 @@ std::unique_ptr<RunningJob> makeRunningJob(JobRecord record, const JobTools& too
 std::filesystem::path latentsFileOf(const StudioOptions& options, JobId job);
 std::filesystem::path imageFileOf(const StudioOptions& options, JobId job);
 void forgetJobFiles(const StudioOptions& options, JobId job);
+/// Studio::measuringFolder().
+std::filesystem::path measuringFolderOf(const StudioOptions& options);
 
 } // namespace canopy
