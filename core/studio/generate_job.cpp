@@ -70,6 +70,10 @@ std::filesystem::path baseFileOf(const StudioOptions& options, JobId job) {
     return options.stateFolder / ("job-" + std::to_string(job) + ".base.safetensors");
 }
 
+std::filesystem::path measuringFolderOf(const StudioOptions& options) {
+    return options.stateFolder / "speed";
+}
+
 void forgetJobFiles(const StudioOptions& options, JobId job) {
     ::unlink(latentsFileOf(options, job).c_str());
     ::unlink(imageFileOf(options, job).c_str());
@@ -270,7 +274,8 @@ Result<bool> GenerateJob::succeed(const Value& workerSummary) {
     const Result<void> done = m_tools.jobs.setDone(m_job.id, file, summary);
     m_tools.told(done);
     keepChunks();
-    if (ClipEncoder::writesVideo()) {
+    const bool isMeasurement = file.parent_path() == measuringFolderOf(m_tools.options);
+    if (ClipEncoder::writesVideo() && !isMeasurement) {
         Clip clip;
         clip.file = file;
         clip.request = m_request;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 namespace canopy {
 
@@ -43,6 +44,25 @@ std::optional<Error> folderProblem(const std::filesystem::path& folder, std::uin
                              gigabytes(free) +
                              " are free; free some space or choose another folder: " + folder.string());
     return std::nullopt;
+}
+
+std::string machineName(DeviceKind device, const std::vector<std::string>& workerDevices) {
+    if (device == DeviceKind::Cuda) {
+        for (const std::string& name : workerDevices)
+            if (name.starts_with("cuda"))
+                return name;
+        return "cuda";
+    }
+    std::string model = "processor";
+    std::ifstream in("/proc/cpuinfo");
+    for (std::string line; std::getline(in, line);)
+        if (line.starts_with("model name")) {
+            const auto at = line.find(':');
+            if (at != std::string::npos)
+                model = line.substr(line.find_first_not_of(" \t", at + 1));
+            break;
+        }
+    return model + ", " + std::to_string(std::thread::hardware_concurrency()) + " threads";
 }
 
 std::string gigabytes(std::uint64_t bytes) {

@@ -78,5 +78,7 @@ std::filesystem::path baseFileOf(const StudioOptions& options, JobId job);
 void forgetJobFiles(const StudioOptions& options, JobId job);
 /// "chunks/clip-17.cbor" in the data folder: the ChunkRecord of a finished job.
 std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job);
+/// Studio::measuringFolder().
+std::filesystem::path measuringFolderOf(const StudioOptions& options);
 
 } // namespace canopy

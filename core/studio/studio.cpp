@@ -313,6 +313,14 @@ Result<void> Studio::forgetClip(std::int64_t clip) {
     return done;
 }
 
+std::filesystem::path Studio::speedFile() const {
+    return m_impl->options.dataFolder / "speed.json";
+}
+
+std::filesystem::path Studio::measuringFolder() const {
+    return measuringFolderOf(m_impl->options);
+}
+
 void Studio::rescanLibrary() {
     if (!hasMedia())
         return;

@@ -124,6 +124,13 @@ public:
     /// Reads the clip folder in the background; the library counter tells when something came.
     void rescanLibrary();
 
+    // ---- speed
+    // --------------------------------------------------------------------------------------------------
+    /// Where measured speeds are kept (core/studio/speed_record.h).
+    std::filesystem::path speedFile() const;
+    /// Clips made below this folder are measurements: they never enter the library.
+    std::filesystem::path measuringFolder() const;
+
     /// True when this build can write MP4; without, jobs must ask for a frames folder and keep their latents.
     static bool hasMedia();
 

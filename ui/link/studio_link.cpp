@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/studio/machine.h"
 #include "core/studio/read_clip.h"
+#include "core/studio/speed_measurement.h"
 
 namespace canopy::ui {
 
@@ -14,6 +16,7 @@ StudioLink::StudioLink(Ways ways, QObject* parent)
     qRegisterMetaType<canopy::ui::SnapshotPtr>();
     m_pool.setMaxThreadCount(1);
     m_files.setMaxThreadCount(1);
+    m_measuring.setMaxThreadCount(1);
     m_timer.setInterval(33);
     m_timer.setTimerType(Qt::PreciseTimer);
     connect(&m_timer, &QTimer::timeout, this, &StudioLink::poll);
@@ -21,7 +24,8 @@ StudioLink::StudioLink(Ways ways, QObject* parent)
 
 StudioLink::~StudioLink() {
     m_timer.stop();
-    for (auto* pool : {&m_files, &m_pool}) {
+    m_measureStop.request_stop();
+    for (auto* pool : {&m_measuring, &m_files, &m_pool}) {
         pool->clear();
         pool->waitForDone();
     }
@@ -282,6 +286,60 @@ void StudioLink::addModelFolder(const QString& folder) {
             if (!models)
                 return Q_EMIT refused(QString::fromStdString(models.error().message));
             tellModels(*models);
+        });
+}
+
+void StudioLink::measureSpeed(const GenerationRequest& request, const ModelDefaults& defaults) {
+    if (!m_studio)
+        return Q_EMIT speedFailed(tr("The job list is not open yet. Try again in a moment."));
+    if (m_isMeasuring)
+        return Q_EMIT speedFailed(tr("A measurement is under way already."));
+    m_isMeasuring = true;
+    m_measureStop = {};
+    SpeedMeasureOptions options;
+    options.stop = m_measureStop.get_token();
+    options.progress = [this](int done, int runs, const std::string& words) {
+        QMetaObject::invokeMethod(
+            this,
+            [this, done, runs, text = QString::fromStdString(words)] {
+                Q_EMIT speedProgress(done, runs, text);
+            },
+            Qt::QueuedConnection);
+    };
+    background(
+        m_measuring,
+        [studio = m_studio, plan = speedPlan(request, defaults), options]() -> Result<void> {
+            const auto record = canopy::measureSpeed(*studio, plan, options);
+            return record ? storeSpeedRecord(studio->speedFile(), *record) : Result<void>(record.error());
+        },
+        [this](const Result<void>& result) {
+            m_isMeasuring = false;
+            if (!result)
+                return Q_EMIT speedFailed(result.error().code == ErrorCode::Cancelled
+                                              ? QString()
+                                              : QString::fromStdString(result.error().message));
+            Q_EMIT speedMeasured();
+        });
+}
+
+void StudioLink::stopMeasuring() {
+    m_measureStop.request_stop();
+}
+
+void StudioLink::readSpeed(DeviceKind device) {
+    if (!m_studio)
+        return;
+    const auto devices = m_snapshot ? m_snapshot->worker.devices : std::vector<std::string>();
+    background(
+        m_files,
+        [file = m_studio->speedFile(), device, devices] {
+            auto records = readSpeedRecords(file);
+            if (!records)
+                logWarning("ui", records.error().message); // the form then says that nothing was measured
+            return std::pair(records ? *records : std::vector<SpeedRecord>(), machineName(device, devices));
+        },
+        [this](const std::pair<std::vector<SpeedRecord>, std::string>& read) {
+            Q_EMIT speedRead(read.first, read.second);
         });
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 #include <QObject>
@@ -9,6 +10,7 @@
 #include <QThreadPool>
 #include <QTimer>
 
+#include "core/studio/speed_record.h"
 #include "core/studio/studio.h"
 
 namespace canopy::ui {
@@ -67,6 +69,11 @@ public:
     void addModelFolder(const QString& folder);
     /// Settings of a dropped file: settingsRead() or settingsMissing().
     void readSettings(const QString& file);
+    /// Measures the speed of clips like this one: speedProgress(), then speedMeasured() or speedFailed(). One
+    /// at a time; a second call is refused by speedFailed().
+    void measureSpeed(const GenerationRequest& request, const ModelDefaults& defaults);
+    void stopMeasuring();
+    void readSpeed(DeviceKind device); ///< measured earlier: speedRead()
     /// A file as the library would hold it: clipRead(), or clipMissing() when it is no clip of ours.
     void readClip(const QString& file);
 
@@ -92,6 +99,11 @@ Q_SIGNALS:
     void libraryChanged(const std::vector<canopy::Clip>& clips);
     void clipRead(const QString& file, const canopy::Clip& clip);
     void clipMissing(const QString& file, const QString& sentence);
+    void speedProgress(int done, int runs, const QString& words);
+    void speedMeasured();
+    void speedFailed(const QString& sentence); ///< empty: it was stopped
+    /// All that was measured, and this machine's name as records hold it.
+    void speedRead(const std::vector<canopy::SpeedRecord>& records, const std::string& machine);
 
 private:
     void poll();
@@ -104,7 +116,10 @@ private:
     Ways m_ways;
     std::shared_ptr<Studio> m_studio;
     SnapshotPtr m_snapshot;
-    QThreadPool m_pool;  ///< commands, one thread: they keep the order in which they were given
+    QThreadPool m_pool;      ///< commands, one thread: they keep the order in which they were given
+    QThreadPool m_measuring; ///< one measurement of speed, which waits for its jobs
+    std::stop_source m_measureStop;
+    bool m_isMeasuring = false;
     QThreadPool m_files; ///< scans and dropped files, which may wait for a slow disk
     QTimer m_timer;
     std::uint64_t m_libraryChanges = 0;

@@ -24,6 +24,7 @@
 
 #include "core/job/settings_schema.h"
 #include "ui/panels/pane_parts.h"
+#include "ui/panels/speed_box.h"
 #include "ui/theme/dresser.h"
 #include "ui/theme/fields.h"
 #include "ui/theme/icons.h"
@@ -196,6 +197,10 @@ void RequestPanel::build() {
     m_modelNote->setProperty("look", "hint");
     m_modelNote->setWordWrap(true);
     m_form->addWidget(m_modelNote);
+    m_form->addWidget(rule());
+    m_speed = new SpeedBox;
+    connect(m_speed, &SpeedBox::changed, this, &RequestPanel::edited);
+    m_form->addWidget(m_speed);
 
     buildExpert();
 
@@ -486,6 +491,7 @@ GenerationRequest RequestPanel::request() const {
     r.threads = m_threads->value();
     r.vaeTiling = m_tiling->isChecked();
     r.memoryBudgetGb = m_memory->value();
+    r.attention = m_speed->attention(r.steps);
     return r;
 }
 
@@ -525,6 +531,7 @@ bool RequestPanel::setRequest(const GenerationRequest& request) {
     m_threads->setValue(request.threads);
     m_tiling->setChecked(request.vaeTiling);
     m_memory->setValue(request.memoryBudgetGb);
+    m_speed->setAttention(request.attention, request.steps);
     setSeedLocked(true); // the clip is to be repeated, so its seed stays until the person unlocks it
     m_loading = false;
     updateVisibility();
@@ -579,6 +586,7 @@ void RequestPanel::setSeedLocked(bool locked) {
 }
 
 void RequestPanel::showCheck(const StartCheck& check) {
+    m_speed->setRequest(check.request);
     QStringList sentences;
     for (const auto& problem : check.problems)
         sentences << QString::fromStdString(problem);

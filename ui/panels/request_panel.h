@@ -25,6 +25,7 @@ class ComboField;
 class LengthField;
 class NumberField;
 class RealField;
+class SpeedBox;
 
 /// The form: everything of a GenerationRequest, a first few in Simple, all in Expert; the same values
 /// underneath. Knows no studio: it is told models and checks, and tells what was asked.
@@ -62,6 +63,7 @@ public:
     void walkHistory(int direction);
     void focusPrompt();
     QPushButton* generateButton() const { return m_generate; }
+    SpeedBox& speed() { return *m_speed; }
     QToolButton* generateMenuButton() const { return m_generateMenu; }
     void setTheme(const Theme& theme) override;
 
@@ -122,6 +124,7 @@ private:
     NumberField* m_threads = nullptr;
     RealField* m_memory = nullptr;
     QCheckBox* m_tiling = nullptr;
+    SpeedBox* m_speed = nullptr;
     QLabel* m_plan = nullptr;
     QLabel* m_problems = nullptr;
     QPushButton* m_generate = nullptr;

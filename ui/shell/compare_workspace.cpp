@@ -11,6 +11,7 @@
 #include "ui/compare/pair_figures.h"
 #include "ui/compare/pair_pictures.h"
 #include "ui/panels/fidelity_table.h"
+#include "ui/panels/speed_box.h"
 #include "ui/panels/status_strip.h"
 #include "ui/shell/note_bar.h"
 
@@ -425,6 +426,8 @@ void CompareWorkspace::show() {
         r.secondsA = a->makeSeconds;
         r.secondsB = b->makeSeconds;
         r.settings = compareSettings(a->request, b->request);
+        if (const auto predicted = m_p.speed->predict(b->request))
+            r.predictedB = ComparisonResult::Prediction{predicted->low, predicted->high};
     }
     const Clip* fast = b && isAccelerated(b->request) ? b : a && isAccelerated(a->request) ? a : nullptr;
     r.canMakeTwin = fast && !denseTwinOf(m_clips, fast->request);

@@ -17,6 +17,7 @@ namespace canopy::ui {
 
 class NoteBar;
 class PairFigures;
+class SpeedBox;
 class PairPictures;
 class StatusStrip;
 
@@ -27,6 +28,7 @@ class CompareWorkspace : public QObject {
 public:
     struct Panes {
         PairPane* pair;
+        const SpeedBox* speed; ///< whose predictions a measured time is held against
         ComparisonPanel* result;
         StatusStrip* status;
         NoteBar* notes;

@@ -9,6 +9,7 @@
 #include <QUrl>
 
 #include "core/base/value_codec.h"
+#include "ui/panels/speed_box.h"
 #include "ui/viewer/video_view.h"
 
 namespace canopy::ui {
@@ -33,6 +34,7 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
     connect(m_p.request, &RequestPanel::generateRequested, this, [this] { generate(false); });
 
     connect(m_link, &StudioLink::opened, &m_checkTimer, qOverload<>(&QTimer::start));
+    connectSpeed();
     connect(m_link, &StudioLink::openFailed, this, [this](const QString& sentence) {
         m_p.viewer->showCard(sentence, {}, true);
         m_p.request->showRefusal(sentence);
@@ -135,6 +137,33 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
         QDesktopServices::openUrl(QUrl::fromLocalFile(QFileInfo(file).path()));
     });
     connect(m_p.status, &StatusStrip::restartRequested, m_link, &StudioLink::restartWorker);
+}
+
+void CreateWorkspace::connectSpeed() {
+    SpeedBox* speed = &m_p.request->speed();
+    const auto read = [this] { m_link->readSpeed(m_p.request->request().device); };
+    connect(m_link, &StudioLink::opened, this, read);
+    connect(m_link, &StudioLink::speedMeasured, this, [this, speed, read] {
+        speed->setMeasuring({});
+        read();
+    });
+    connect(m_link, &StudioLink::speedRead, speed, &SpeedBox::setRecords);
+    connect(m_link, &StudioLink::speedFailed, speed, &SpeedBox::showProblem);
+    connect(m_link, &StudioLink::speedProgress, this, [speed](int done, int runs, const QString& words) {
+        if (done < runs)
+            speed->setMeasuring(tr("Measuring clip %1 of %2: %3").arg(done + 1).arg(runs).arg(words));
+    });
+    connect(speed, &SpeedBox::measureRequested, this, [this, speed] {
+        const ModelRecord* model = m_p.request->model();
+        if (!model)
+            return speed->showProblem(tr("Choose a model first."));
+        speed->setMeasuring(tr("Beginning to measure…"));
+        m_link->measureSpeed(m_p.request->request(), model->defaults);
+    });
+    connect(speed, &SpeedBox::measureCancelled, this, [this, speed] {
+        speed->setMeasuring(tr("Stopping…"));
+        m_link->stopMeasuring();
+    });
 }
 
 const JobRow* CreateWorkspace::running() const {

@@ -52,6 +52,7 @@ Q_SIGNALS:
     void questionChosen(const QString& video, canopy::JobId id);
 
 private:
+    void connectSpeed();
     void showJobs();
     void onSnapshot(const SnapshotPtr& snapshot);
     void onClips(const std::vector<Clip>& clips);

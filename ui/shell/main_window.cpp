@@ -27,6 +27,7 @@
 #include "ui/panels/pane_scroll.h"
 #include "ui/panels/queue_panel.h"
 #include "ui/panels/request_panel.h"
+#include "ui/panels/speed_box.h"
 #include "ui/panels/status_strip.h"
 #include "ui/panels/tokens_panel.h"
 #include "ui/panels/viewer_panel.h"
@@ -64,7 +65,7 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     m_workspace =
         new CreateWorkspace(m_link, {m_request, m_viewer, m_queue, m_library, m_status, m_notes}, this);
     m_ask = new AskWorkspace(m_link, m_layer, {m_chat, m_viewer, m_tokens, m_status, m_notes}, this);
-    m_compare = new CompareWorkspace(m_link, {m_pair, m_result, m_status, m_notes}, this);
+    m_compare = new CompareWorkspace(m_link, {m_pair, &m_request->speed(), m_result, m_status, m_notes}, this);
     connect(m_library, &LibraryPanel::askRequested, this, &MainWindow::askAbout);
     connect(m_library, &LibraryPanel::compareRequested, this, &MainWindow::compareClip);
     connect(m_workspace, &CreateWorkspace::questionChosen, this, [this](const QString& video, JobId id) {
