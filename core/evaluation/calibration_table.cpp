@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <tuple>
 
@@ -16,8 +17,7 @@ Error incomplete(const std::string& what) {
 }
 
 /// Adds one sample's share to the means of a head.
-Result<void> addSample(CalibratedHead& head, const HeadMeasurement& m, const CalibrationRequest& r,
-                       const std::array<double, kErrorBands>& weights) {
+Result<void> addSample(CalibratedHead& head, const HeadMeasurement& m, const CalibrationRequest& r) {
     const bool isError = r.procedure == CalibrationProcedure::Error;
     const std::size_t candidates = isError ? r.grid.size() : 1;
     if (m.sparsity.size() != candidates || m.bandError.size() != (isError ? candidates : 0))
@@ -28,18 +28,31 @@ Result<void> addSample(CalibratedHead& head, const HeadMeasurement& m, const Cal
     for (std::size_t k = 0; k < candidates; ++k) {
         HeadCandidate& candidate = head.candidates[k];
         candidate.sparsity += share * m.sparsity[k];
-        for (std::size_t q = 0; isError && q < kErrorBands; ++q) {
+        for (std::size_t q = 0; isError && q < kErrorBands; ++q)
             candidate.bandError[q] += share * m.bandError[k][q];
-            candidate.error += share * weights[q] * m.bandError[k][q];
-        }
     }
     return {};
 }
 
-/// Rounding of means must not leave the shares' range.
-void clampShares(CalibratedHead& head) {
-    for (HeadCandidate& candidate : head.candidates)
-        candidate.sparsity = std::clamp(candidate.sparsity, 0.0, 1.0);
+/// To five digits: more says nothing about four samples, and files stay small.
+double rounded(double v) {
+    if (!(std::abs(v) > 0))
+        return 0;
+    const double scale = std::pow(10, 4 - std::floor(std::log10(std::abs(v))));
+    return std::round(v * scale) / scale;
+}
+
+void roundFigures(CalibratedHead& head, const std::array<double, kErrorBands>& weights) {
+    head.tau = std::clamp(rounded(head.tau), 0.0, 1.0);
+    for (HeadCandidate& candidate : head.candidates) {
+        candidate.sparsity = std::clamp(rounded(candidate.sparsity), 0.0, 1.0);
+        candidate.error = 0;
+        for (std::size_t q = 0; q < kErrorBands; ++q) {
+            candidate.bandError[q] = rounded(candidate.bandError[q]);
+            candidate.error += weights[q] * candidate.bandError[q];
+        }
+        candidate.error = rounded(candidate.error);
+    }
 }
 
 void choose(AttentionCalibration& c) {
@@ -104,10 +117,10 @@ Result<AttentionCalibration> calibrationFrom(const CalibrationRequest& r, const 
                     return incomplete("layer " + std::to_string(layer + 1) + ", head " +
                                       std::to_string(h + 1) + " was not measured at step " +
                                       std::to_string(step + 1));
-                if (auto added = addSample(head, *found->second, r, c.weights); !added)
+                if (auto added = addSample(head, *found->second, r); !added)
                     return added.error();
             }
-            clampShares(head);
+            roundFigures(head, c.weights);
             c.heads.back().push_back(std::move(head));
         }
     }
