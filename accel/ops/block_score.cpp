@@ -1,6 +1,5 @@
 #include "accel/ops/block_score.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "accel/cuda/block_score.h"
+#include "accel/kernels/cpu/block_score.h"
 #include "accel/ops/card_tensor.h"
 #include "accel/ops/parallel.h"
 #include "accel/reference/block_score.h"
@@ -54,8 +54,8 @@ at::Tensor wholeCells(const at::Tensor& x, std::int64_t stride) {
     return missing == 0 ? alignedForCard(x) : at::constant_pad_nd(x, {0, 0, 0, 0, 0, missing}).contiguous();
 }
 
-BlockChoice byKernel(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
-                     const BlockScoreOptions& options) {
+BlockChoice onCard(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
+                   const BlockScoreOptions& options) {
     const c10::DeviceGuard guard(qAny.device());
     const at::Tensor q = wholeCells(qAny, options.stride), k = wholeCells(kAny, options.stride);
     const std::int64_t blocks = blocksOf(q.size(1)), entries = q.size(0) * q.size(2) * blocks;
@@ -116,35 +116,76 @@ std::vector<std::int32_t> chooseRow(const float* weights, std::int64_t blocks, f
     return chosen;
 }
 
-/// Head by head on the CPU: one thread's small products and softmaxes instead of all threads' for each.
-at::Tensor weightsByReference(const at::Tensor& q, const at::Tensor& k, double scale, std::int64_t stride) {
-    if (!q.is_cpu())
-        return reference::blockWeights(q, k, scale, stride);
-    std::vector<at::Tensor> heads(static_cast<std::size_t>(q.size(2)));
-    forEachItem(q.size(2), [&](std::int64_t h) {
-        heads[static_cast<std::size_t>(h)] =
-            reference::blockWeights(q.narrow(2, h, 1), k.narrow(2, h, 1), scale, stride);
-    });
-    return at::cat(heads, 1);
+bool hasCpuScoreKernel(const at::Tensor& q, double scale) {
+    const std::int64_t depth = q.size(3);
+    return q.is_cpu() && (q.scalar_type() == at::kFloat || q.scalar_type() == at::kBFloat16) && depth > 0 &&
+           depth % 8 == 0 && depth <= kernels::kMaxAttentionHeadDim && scale > 0;
 }
 
-BlockChoice byReference(const at::Tensor& q, const at::Tensor& k, double scale,
-                        const BlockScoreOptions& options) {
-    BlockChoice choice;
-    const at::Tensor weights = weightsByReference(q, k, scale, options.stride);
-    const at::Tensor host = weights.cpu().contiguous(), tau = options.tau.cpu();
-    const std::int64_t blocks = weights.size(3), rows = weights.numel() / blocks;
+at::Tensor weightsByCpuKernel(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
+                              const BlockScoreOptions& options) {
+    const at::Tensor q = qAny.stride(3) == 1 ? qAny : qAny.contiguous();
+    const at::Tensor k = kAny.stride(3) == 1 ? kAny : kAny.contiguous();
+    const std::int64_t blocks = blocksOf(q.size(1));
+    at::Tensor weights = at::empty({q.size(0), q.size(2), blocks, blocks}, q.options().dtype(at::kFloat));
+    kernels::BlockScoreParams params;
+    params.q = q.const_data_ptr();
+    params.k = k.const_data_ptr();
+    params.weights = weights.mutable_data_ptr<float>();
+    params.qStrides = {q.stride(0), q.stride(1), q.stride(2)};
+    params.kStrides = {k.stride(0), k.stride(1), k.stride(2)};
+    params.dtype =
+        q.scalar_type() == at::kFloat ? kernels::StorageDtype::Float32 : kernels::StorageDtype::BFloat16;
+    params.batch = q.size(0);
+    params.heads = q.size(2);
+    params.tokens = q.size(1);
+    params.headDim = q.size(3);
+    params.stride = options.stride;
+    params.scale = static_cast<float>(scale);
+    params.kernelSet = options.kernelSet.value_or(kernels::bestKernelSet());
+    TORCH_CHECK(kernels::isSupported(params.kernelSet), "chooseBlocks was asked for the kernel set '",
+                kernels::kernelSetName(params.kernelSet),
+                "', which this processor lacks; the best one here is '",
+                kernels::kernelSetName(kernels::bestKernelSet()), "'");
+    const kernels::ParallelWorkers parallel = intraOpWorkers();
+    const auto bytes = static_cast<std::int64_t>(kernels::blockScoreScratchBytes(params, parallel.workers));
+    const at::Tensor scratch = at::empty({bytes}, q.options().dtype(at::kByte));
+    kernels::blockScore(params, parallel, scratch.mutable_data_ptr());
+    return weights;
+}
+
+/// Lists on the CPU; heads side by side.
+AttentionOptions chooseOnHost(const at::Tensor& weights, const at::Tensor& tauAny,
+                              const BlockScoreOptions& options) {
+    const at::Tensor host = weights.cpu().contiguous(), tau = tauAny.cpu();
+    const std::int64_t blocks = weights.size(3), heads = weights.size(0) * weights.size(1);
+    std::vector<std::vector<std::int32_t>> rows(static_cast<std::size_t>(heads * blocks));
+    forEachItem(heads, [&](std::int64_t head) {
+        for (std::int64_t block = 0; block < blocks; ++block) {
+            const std::int64_t row = head * blocks + block;
+            rows[static_cast<std::size_t>(row)] =
+                chooseRow(host.const_data_ptr<float>() + row * blocks, blocks,
+                          tau.const_data_ptr<float>()[head % tau.numel()], block, options);
+        }
+    });
     std::vector<std::int64_t> offsets{0};
     std::vector<std::int32_t> ids;
-    for (std::int64_t row = 0; row < rows; ++row) {
-        const std::int64_t head = row / blocks % q.size(2);
-        const auto chosen = chooseRow(host.const_data_ptr<float>() + row * blocks, blocks,
-                                      tau.const_data_ptr<float>()[head], row % blocks, options);
-        ids.insert(ids.end(), chosen.begin(), chosen.end());
+    for (const auto& row : rows) {
+        ids.insert(ids.end(), row.begin(), row.end());
         offsets.push_back(static_cast<std::int64_t>(ids.size()));
     }
-    choice.lists.keyBlockOffsets = at::tensor(offsets, at::kLong);
-    choice.lists.keyBlockIds = at::tensor(ids, at::kInt);
+    AttentionOptions lists;
+    lists.keyBlockOffsets = at::tensor(offsets, at::kLong);
+    lists.keyBlockIds = at::tensor(ids, at::kInt);
+    return lists;
+}
+
+BlockChoice onHost(const at::Tensor& q, const at::Tensor& k, double scale, const BlockScoreOptions& options) {
+    const at::Tensor weights = hasCpuScoreKernel(q, scale)
+                                   ? weightsByCpuKernel(q, k, scale, options)
+                                   : reference::blockWeights(q, k, scale, options.stride);
+    BlockChoice choice;
+    choice.lists = chooseOnHost(weights, options.tau, options);
     if (options.wantsWeights)
         choice.weights = weights;
     return choice;
@@ -155,7 +196,7 @@ BlockChoice byReference(const at::Tensor& q, const at::Tensor& k, double scale,
 BlockChoice chooseBlocks(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& options) {
     check(q, k, options);
     const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(3))));
-    return hasScoreKernel(q, scale) ? byKernel(q, k, scale, options) : byReference(q, k, scale, options);
+    return hasScoreKernel(q, scale) ? onCard(q, k, scale, options) : onHost(q, k, scale, options);
 }
 
 } // namespace canopy::accel::ops

@@ -16,6 +16,8 @@ struct BlockScoreOptions {
     bool keepsFirst = true;      ///< key block 0 is always chosen
     bool keepsDiagonal = false;  ///< and the query block's own
     bool wantsWeights = false;
+    /// CPU kernels only; the best one when absent.
+    std::optional<kernels::KernelSet> kernelSet;
 };
 
 struct BlockChoice {
@@ -29,7 +31,8 @@ struct BlockChoice {
 /// row's sum. q and k [B, L, H, D]. At least one block a row.
 ///
 /// CUDA: our kernels on a Hopper card for bfloat16 with D 64 or 128 and at most 1,024 blocks; nothing comes
-/// back to the host. Otherwise the reference. Throws c10::Error on arguments that do not fit together.
+/// back to the host. CPU: our kernels for float32 and bfloat16 with D a multiple of 8. Otherwise the
+/// reference. Throws c10::Error on arguments that do not fit together.
 BlockChoice chooseBlocks(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& options);
 
 } // namespace canopy::accel::ops

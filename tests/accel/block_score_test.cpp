@@ -1,6 +1,7 @@
 // The choice of key blocks: the reference against the definition written as loops, the prefix rule, and,
 // where there is a Hopper card, the kernels against the reference.
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
@@ -178,6 +179,59 @@ TEST_CASE("the reference equals the definition written as loops") {
                 CHECK(got.const_data_ptr<float>()[i] == doctest::Approx(expected[i]).epsilon(1e-4));
         }
     }
+}
+
+TEST_CASE("every kernel set of this processor estimates what the reference does, on poisoned memory") {
+    using kernels::KernelSet;
+    const PoisonedMemory poisoned;
+    int sets = 0;
+    for (const KernelSet set :
+         {KernelSet::Portable, KernelSet::Avx2, KernelSet::Avx512, KernelSet::Avx512Bf16, KernelSet::Amx}) {
+        if (!kernels::isSupported(set))
+            continue;
+        ++sets;
+        for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+            for (const std::int64_t depth : {8, 64, 128}) {
+                for (const std::int64_t stride : {8, 16}) {
+                    for (const std::int64_t tokens : {5, 128, 777, 1400}) {
+                        CAPTURE(kernels::kernelSetName(set));
+                        CAPTURE(toString(dtype));
+                        CAPTURE(depth);
+                        CAPTURE(stride);
+                        CAPTURE(tokens);
+                        // Heads of a wider tensor: neither tokens nor heads lie side by side.
+                        const at::Tensor both = smoothTokens(tokens, 5, 2 * depth).to(dtype);
+                        const at::Tensor q = both.slice(2, 0, 3).slice(3, 0, depth);
+                        const at::Tensor k = both.slice(2, 2, 5).slice(3, depth);
+                        ops::BlockScoreOptions options = optionsOf({1.0F, 1.0F, 1.0F}, at::kCPU);
+                        options.stride = stride;
+                        options.kernelSet = set;
+                        options.scale = 1 / std::sqrt(static_cast<double>(depth));
+                        const at::Tensor got = ops::chooseBlocks(q, k, options).weights;
+                        const at::Tensor expected = reference::blockWeights(q, k, *options.scale, stride);
+                        REQUIRE(got.sizes() == expected.sizes());
+                        // Exponentials of the kernels for bfloat16 are exact to 7.5e-5.
+                        const double most = (got - expected).abs().max().item<double>();
+                        CHECK(most < (dtype == at::kFloat ? 1e-4 : 2e-3));
+                    }
+                }
+            }
+        }
+    }
+    CHECK(sets > 0);
+}
+
+TEST_CASE("the estimate has the same bits for any number of threads") {
+    const at::Tensor q = smoothTokens(1400, 3, 64), k = smoothTokens(1400, 3, 64);
+    ops::BlockScoreOptions options = optionsOf({0.7F, 0.7F, 0.7F}, at::kCPU);
+    const int before = at::get_num_threads();
+    at::set_num_threads(1);
+    const auto one = ops::chooseBlocks(q, k, options);
+    at::set_num_threads(3);
+    const auto three = ops::chooseBlocks(q, k, options);
+    at::set_num_threads(before);
+    CHECK(one.weights.equal(three.weights));
+    CHECK(one.lists.keyBlockIds.equal(three.lists.keyBlockIds));
 }
 
 TEST_CASE("chosen blocks are the shortest prefix that reaches tau") {

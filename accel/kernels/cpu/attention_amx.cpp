@@ -1,5 +1,6 @@
 #include "accel/kernels/cpu/attention_avx512_half_isa.h"
 #include "accel/kernels/cpu/attention_tile.h"
+#include "accel/kernels/cpu/block_score_tile.h"
 
 namespace canopy::accel::kernels {
 namespace {
@@ -131,5 +132,7 @@ private:
 
 extern const AttentionKernels kAmxHalf;
 const AttentionKernels kAmxHalf = makeKernels<AmxIsa>();
+extern const BlockScoreKernels kAmxHalfScore;
+const BlockScoreKernels kAmxHalfScore = makeScoreKernels<AmxIsa>();
 
 } // namespace canopy::accel::kernels

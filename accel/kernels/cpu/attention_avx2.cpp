@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include "accel/kernels/cpu/attention_tile.h"
+#include "accel/kernels/cpu/block_score_tile.h"
 
 namespace canopy::accel::kernels {
 namespace {
@@ -95,5 +96,7 @@ struct Avx2FloatIsa {
 
 extern const AttentionKernels kAvx2Float;
 const AttentionKernels kAvx2Float = makeKernels<Avx2FloatIsa>();
+extern const BlockScoreKernels kAvx2FloatScore;
+const BlockScoreKernels kAvx2FloatScore = makeScoreKernels<Avx2FloatIsa>();
 
 } // namespace canopy::accel::kernels

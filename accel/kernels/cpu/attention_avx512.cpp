@@ -1,5 +1,6 @@
 #include "accel/kernels/cpu/attention_avx512_isa.h"
 #include "accel/kernels/cpu/attention_tile.h"
+#include "accel/kernels/cpu/block_score_tile.h"
 
 namespace canopy::accel::kernels {
 namespace {
@@ -45,5 +46,7 @@ struct Avx512FloatIsa : Avx512Lanes<Tag> {
 
 extern const AttentionKernels kAvx512Float;
 const AttentionKernels kAvx512Float = makeKernels<Avx512FloatIsa>();
+extern const BlockScoreKernels kAvx512FloatScore;
+const BlockScoreKernels kAvx512FloatScore = makeScoreKernels<Avx512FloatIsa>();
 
 } // namespace canopy::accel::kernels

@@ -1,5 +1,6 @@
 #include "accel/kernels/cpu/attention_avx512_half_isa.h"
 #include "accel/kernels/cpu/attention_tile.h"
+#include "accel/kernels/cpu/block_score_tile.h"
 
 namespace canopy::accel::kernels {
 namespace {
@@ -20,5 +21,7 @@ struct Avx512HalfIsa : Avx512HalfLanes<Tag> {
 
 extern const AttentionKernels kAvx512Half;
 const AttentionKernels kAvx512Half = makeKernels<Avx512HalfIsa>();
+extern const BlockScoreKernels kAvx512HalfScore;
+const BlockScoreKernels kAvx512HalfScore = makeScoreKernels<Avx512HalfIsa>();
 
 } // namespace canopy::accel::kernels

@@ -1,4 +1,5 @@
 #include "accel/kernels/cpu/attention_tile.h"
+#include "accel/kernels/cpu/block_score_tile.h"
 
 namespace canopy::accel::kernels {
 namespace {
@@ -80,5 +81,7 @@ struct PortableIsa {
 
 extern const AttentionKernels kPortableFloat;
 const AttentionKernels kPortableFloat = makeKernels<PortableIsa>();
+extern const BlockScoreKernels kPortableFloatScore;
+const BlockScoreKernels kPortableFloatScore = makeScoreKernels<PortableIsa>();
 
 } // namespace canopy::accel::kernels

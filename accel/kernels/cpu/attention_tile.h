@@ -41,12 +41,15 @@ constexpr int keyGroup() {
 
 template <class Isa>
 class AttentionTile {
+public:
+    static constexpr int kTile = Isa::kLanes * Isa::kQueryVectors; ///< queries of a tile
+
+private:
     using Vec = typename Isa::Vec;
     using Unit = typename Isa::Unit;
     static constexpr int kStep = Isa::kStep;
     static constexpr int kLanes = Isa::kLanes;
     static constexpr int kVectors = Isa::kQueryVectors;
-    static constexpr int kTile = kLanes * kVectors; ///< queries of a tile
     static constexpr int kRows = Isa::kRows; ///< keys (first product) or columns (second) per register block
     static constexpr int kTiles = kItemQueries / kTile;
     /// Keys that the value product takes at a time; a matrix unit takes more of them than a lane's unit
@@ -125,6 +128,92 @@ public:
                 for (int d = 0; d < headDim; ++d)
                     row[d] = static_cast<std::uint32_t>(low[d]) | static_cast<std::uint32_t>(high[d]) << 16;
             }
+        }
+    }
+
+    /// Rows [0, rows) of D channels as units [D / step][kTile], lanes beyond them 0; every unit `& keep ^
+    /// flip`.
+    static void packLanes(const void* src, std::int64_t stride, bool halfStorage, int rows, int headDim,
+                          std::uint32_t* packed, std::uint32_t keep = 0xffffffffU, std::uint32_t flip = 0) {
+        const int units = headDim / kStep;
+        std::uint32_t lanes[kLanes][kMaxRowUnits];
+        for (int g = 0; g < kVectors; ++g) {
+            for (int i = 0; i < kLanes; ++i) {
+                const int row = g * kLanes + i;
+                if (row < rows)
+                    loadRow(src, stride, halfStorage, row, headDim, lanes[i]);
+                else
+                    std::memset(lanes[i], 0, static_cast<std::size_t>(units) * 4);
+                for (int u = 0; (keep != 0xffffffffU || flip != 0) && u < units; ++u)
+                    lanes[i][u] = (lanes[i][u] & keep) ^ flip;
+            }
+            for (int u = 0; u < units; u += kLanes) {
+                Vec block[kLanes];
+                for (int i = 0; i < kLanes; ++i)
+                    block[i] = Isa::loadBits(lanes[i] + u); // reads past `units` stay inside `lanes`
+                Isa::transpose(block);
+                for (int i = 0; i < kLanes && u + i < units; ++i)
+                    Isa::storeBits(packed + static_cast<std::size_t>(u + i) * kTile + g * kLanes, block[i]);
+            }
+        }
+    }
+
+    /// S[key][query] for keys [0, count), and the running maxima over keys [skip, count).
+    static void scoreTile(const std::uint32_t* q, const std::uint32_t* keys, int units, int skip, int count,
+                          float* scores, float* maxima) {
+        Vec top[kVectors];
+        for (int j = 0; j < kVectors; ++j)
+            top[j] = Isa::load(maxima + j * kLanes);
+        for (int key = 0; key < count; key += kRows) {
+            Vec acc[kRows][kVectors];
+#pragma GCC unroll 16
+            for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 4
+                for (int j = 0; j < kVectors; ++j)
+                    acc[i][j] = Isa::zero();
+            const std::uint32_t* k = keys + static_cast<std::ptrdiff_t>(key) * units;
+            const std::uint32_t* qUnit = q;
+            for (int u = 0; u < units; ++u, qUnit += kTile) {
+                Unit a[kVectors];
+#pragma GCC unroll 4
+                for (int j = 0; j < kVectors; ++j)
+                    a[j] = Isa::loadUnits(qUnit + j * kLanes);
+#pragma GCC unroll 16
+                for (int i = 0; i < kRows; ++i) {
+                    const Unit b = Isa::broadcastUnit(k + i * units + u);
+#pragma GCC unroll 4
+                    for (int j = 0; j < kVectors; ++j)
+                        acc[i][j] = Isa::multiplyAdd(acc[i][j], a[j], b);
+                }
+            }
+            float* row = scores + key * kTile;
+#pragma GCC unroll 16
+            for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 4
+                for (int j = 0; j < kVectors; ++j)
+                    Isa::store(row + i * kTile + j * kLanes, acc[i][j]);
+            if (key >= skip && key + kRows <= count) {
+#pragma GCC unroll 16
+                for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 4
+                    for (int j = 0; j < kVectors; ++j)
+                        top[j] = Isa::max(top[j], acc[i][j]);
+            } else {
+                for (int i = key < skip ? skip - key : 0; i < kRows && key + i < count; ++i)
+                    for (int j = 0; j < kVectors; ++j)
+                        top[j] = Isa::max(top[j], Isa::load(row + i * kTile + j * kLanes));
+            }
+        }
+        for (int j = 0; j < kVectors; ++j)
+            Isa::store(maxima + j * kLanes, top[j]);
+    }
+
+    static void raiseMaxima(const float* scores, int skip, int count, float* maxima) {
+        for (int j = 0; j < kVectors; ++j) {
+            Vec top = Isa::load(maxima + j * kLanes);
+            for (int key = skip; key < count; ++key)
+                top = Isa::max(top, Isa::load(scores + key * kTile + j * kLanes));
+            Isa::store(maxima + j * kLanes, top);
         }
     }
 
@@ -210,90 +299,15 @@ private:
     }
 
     static void packQueries(const AttentionItem& item, const Scratch& s, int tiles) {
-        const int units = item.headDim / kStep;
         const std::uint32_t flip = item.scale < 0 ? (kStep == 2 ? 0x80008000U : 0x80000000U) : 0U;
         const std::uint32_t keep = item.scale == 0 ? 0U : 0xffffffffU;
-        std::uint32_t rows[kLanes][kMaxRowUnits];
-        for (int g = 0; g < tiles * kVectors; ++g) { // groups of kLanes queries
-            for (int i = 0; i < kLanes; ++i) {
-                const int query = g * kLanes + i;
-                if (query < item.queries)
-                    loadRow(item.q, item.qStride, item.halfStorage, query, item.headDim, rows[i]);
-                else
-                    std::memset(rows[i], 0, static_cast<std::size_t>(units) * 4);
-                for (int u = 0; item.scale <= 0 && u < units; ++u)
-                    rows[i][u] = (rows[i][u] & keep) ^ flip;
-            }
-            std::uint32_t* packed =
-                s.q + static_cast<std::size_t>(g / kVectors) * static_cast<std::size_t>(units) * kTile +
-                g % kVectors * kLanes;
-            for (int u = 0; u < units; u += kLanes) {
-                Vec block[kLanes];
-                for (int i = 0; i < kLanes; ++i)
-                    block[i] = Isa::loadBits(rows[i] + u); // reads past `units` stay inside `rows`
-                Isa::transpose(block);
-                for (int i = 0; i < kLanes && u + i < units; ++i)
-                    Isa::storeBits(packed + static_cast<std::size_t>(u + i) * kTile, block[i]);
-            }
-        }
-    }
-
-    /// S[key][query] for keys [0, count), and the running maxima over keys [skip, count).
-    static void scoreTile(const std::uint32_t* q, const std::uint32_t* keys, int units, int skip, int count,
-                          float* scores, float* maxima) {
-        Vec top[kVectors];
-        for (int j = 0; j < kVectors; ++j)
-            top[j] = Isa::load(maxima + j * kLanes);
-        for (int key = 0; key < count; key += kRows) {
-            Vec acc[kRows][kVectors];
-#pragma GCC unroll 16
-            for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 4
-                for (int j = 0; j < kVectors; ++j)
-                    acc[i][j] = Isa::zero();
-            const std::uint32_t* k = keys + static_cast<std::ptrdiff_t>(key) * units;
-            const std::uint32_t* qUnit = q;
-            for (int u = 0; u < units; ++u, qUnit += kTile) {
-                Unit a[kVectors];
-#pragma GCC unroll 4
-                for (int j = 0; j < kVectors; ++j)
-                    a[j] = Isa::loadUnits(qUnit + j * kLanes);
-#pragma GCC unroll 16
-                for (int i = 0; i < kRows; ++i) {
-                    const Unit b = Isa::broadcastUnit(k + i * units + u);
-#pragma GCC unroll 4
-                    for (int j = 0; j < kVectors; ++j)
-                        acc[i][j] = Isa::multiplyAdd(acc[i][j], a[j], b);
-                }
-            }
-            float* row = scores + key * kTile;
-#pragma GCC unroll 16
-            for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 4
-                for (int j = 0; j < kVectors; ++j)
-                    Isa::store(row + i * kTile + j * kLanes, acc[i][j]);
-            if (key >= skip && key + kRows <= count) {
-#pragma GCC unroll 16
-                for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 4
-                    for (int j = 0; j < kVectors; ++j)
-                        top[j] = Isa::max(top[j], acc[i][j]);
-            } else {
-                for (int i = key < skip ? skip - key : 0; i < kRows && key + i < count; ++i)
-                    for (int j = 0; j < kVectors; ++j)
-                        top[j] = Isa::max(top[j], Isa::load(row + i * kTile + j * kLanes));
-            }
-        }
-        for (int j = 0; j < kVectors; ++j)
-            Isa::store(maxima + j * kLanes, top[j]);
-    }
-
-    static void raiseMaxima(const float* scores, int skip, int count, float* maxima) {
-        for (int j = 0; j < kVectors; ++j) {
-            Vec top = Isa::load(maxima + j * kLanes);
-            for (int key = skip; key < count; ++key)
-                top = Isa::max(top, Isa::load(scores + key * kTile + j * kLanes));
-            Isa::store(maxima + j * kLanes, top);
+        const std::int64_t tileBytes = kTile * item.qStride * (item.halfStorage ? 2 : 4);
+        const auto units = static_cast<std::size_t>(item.headDim / kStep);
+        for (int t = 0; t < tiles; ++t) {
+            const int left = item.queries - t * kTile;
+            packLanes(static_cast<const unsigned char*>(item.q) + t * tileBytes, item.qStride,
+                      item.halfStorage, left < kTile ? left : kTile, item.headDim,
+                      s.q + static_cast<std::size_t>(t) * units * kTile, keep, flip);
         }
     }
 
