@@ -18,6 +18,7 @@
 #include "accel/runtime/cancelled.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/job/chunk_layout.h"
 #include "core/job/memory_plan.h"
 
 namespace canopy::accel {
@@ -36,6 +37,16 @@ public:
 private:
     double m_start = steadySeconds();
 };
+
+/// Latents of the first image or of the frames that a video begins the clip with: [C, n, h, w].
+at::Tensor encodeGiven(LoadedModel& model, const GenerationRequest& request, const std::stop_token& stop) {
+    const auto& path = request.imagePixelsPath;
+    const auto pixels =
+        request.chunks.givenFrames == 0
+            ? readImagePixels(path, request.width, request.height).unsqueeze(1)
+            : readVideoPixels(path, pixelFrames(request.chunks.givenFrames), request.width, request.height);
+    return model.vae(stop).encode(pixels.unsqueeze(0), {stop, {}, {}})[0];
+}
 
 DenoisePlan planOf(const GenerationRequest& request, int frames, bool firstImage) {
     auto schedule = scheduleOf(request);
@@ -112,10 +123,8 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         auto noise = initialNoise(request.seed, channels, frames, rows, columns).to(model.device());
         const bool firstImage = !request.imagePixelsPath.empty();
         if (firstImage) {
-            const auto image = readImagePixels(request.imagePixelsPath, request.width, request.height);
-            const auto encoded =
-                model.vae(stop).encode(image.unsqueeze(0).unsqueeze(2), {stop, {}, {}}); // [1, 16, 1, h, w]
-            noise.narrow(1, 0, 1).copy_(encoded[0]);
+            const auto encoded = encodeGiven(model, request, stop); // [16, n, h, w]
+            noise.narrow(1, 0, encoded.size(1)).copy_(encoded);
         }
         if (const int first = request.chunks.fromChunk * request.chunks.blockFrames;
             request.chunks.mode == SamplingMode::Chunked && first > 0) {

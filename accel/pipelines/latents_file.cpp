@@ -57,4 +57,9 @@ at::Tensor readImagePixels(const std::filesystem::path& path, int width, int hei
     return pixels.permute({2, 0, 1}).to(at::kFloat) / 127.5 - 1.0;
 }
 
+at::Tensor readVideoPixels(const std::filesystem::path& path, int frames, int width, int height) {
+    const auto pixels = readTensor(path, "frames", DType::U8, at::kByte, {frames, height, width, 3});
+    return pixels.permute({3, 0, 1, 2}).to(at::kFloat) / 127.5 - 1.0;
+}
+
 } // namespace canopy::accel

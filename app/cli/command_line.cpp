@@ -38,7 +38,26 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
     c->add_option("--negative", r.negativePrompt, helpOf("negative"))->type_name("TEXT");
     c->add_option("--model", o.model, "Id as 'models' prints it, or a path. Default: the first that can run.")
         ->type_name("ID|PATH");
-    c->add_option("--image", r.imagePath, helpOf("image"))->type_name("FILE");
+    auto* image = c->add_option("--image", r.imagePath, helpOf("image"))->type_name("FILE");
+    auto* video =
+        c->add_option("--video", o.video,
+                      "A video whose last frames become the clip's first ones, cropped to its shape "
+                      "and taken at its frame rate. Needs --mode chunked.")
+            ->check(CLI::ExistingFile)
+            ->type_name("FILE")
+            ->excludes(image);
+    c->add_option_function<int>(
+         "--video-frames",
+         [&r](const int& frames) {
+             if (frames < 1 || frames % 4 != 1) {
+                 throw CLI::ValidationError("--video-frames",
+                                            std::to_string(frames) + " is not one more than a multiple of 4");
+             }
+             r.chunks.givenFrames = latentFrames(frames);
+         },
+         "How many of the video's last frames. One more than a multiple of 4. Default: all.")
+        ->type_name("N")
+        ->needs(video);
     c->add_option_function<std::string>(
          "--size",
          [&r](const std::string& text) {
@@ -91,9 +110,11 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
                       "Write what every call of sparse attention, or every row of a clip made in "
                       "blocks, kept, reused and took, as JSON. An existing file is not overwritten.")
             ->type_name("F.json");
-    c->final_callback([&r, attentionCheck, chunkCheck, stats] {
+    c->final_callback([&r, attentionCheck, chunkCheck, stats, video] {
         attentionCheck();
         chunkCheck();
+        if (video->count() > 0 && r.chunks.mode != SamplingMode::Chunked)
+            throw CLI::ValidationError("--video", "needs --mode chunked");
         const bool chooses =
             r.attention.method != AttentionMethod::Dense && r.attention.method != AttentionMethod::Window;
         if (stats->count() > 0 && !chooses && r.chunks.mode != SamplingMode::Chunked)

@@ -23,6 +23,7 @@ struct GenerateOptions {
     std::string model;         ///< id or path; empty = the first that can run
     std::filesystem::path out; ///< may be empty with dryRun
     std::filesystem::path framesDir;
+    std::filesystem::path video; ///< that the clip goes on from, in place of the request's first image
     std::filesystem::path record;
     std::filesystem::path stats; ///< of sparse attention or of chunks; empty = not gathered
     ThresholdsOption thresholds;

@@ -13,6 +13,7 @@
 #include "core/job/attention_calibration.h"
 #include "core/job/model_value.h"
 #include "core/job/settings_schema.h"
+#include "core/studio/given_video.h"
 #include "core/studio/studio.h"
 
 namespace canopy::cli {
@@ -138,6 +139,17 @@ int generate(GenerateOptions options) {
     request.modelPath = options.model == model->id ? model->root.string() : options.model;
     if (request.modelPath.empty()) {
         request.modelPath = model->root.string();
+    }
+    if (!options.video.empty()) {
+        request.imagePath = options.video.string();
+        if (request.chunks.givenFrames == 0) {
+            const auto frames =
+                givenLatentFrames(options.video, request.fps > 0 ? request.fps : model->defaults.fps);
+            if (!frames) {
+                return report(frames.error());
+            }
+            request.chunks.givenFrames = *frames;
+        }
     }
     if (!request.imagePath.empty()) {
         request.imagePath = std::filesystem::absolute(request.imagePath).string();

@@ -30,6 +30,11 @@ std::vector<ChunkSegment> segmentsOf(int chunks, int base, int overlap) {
     }
 }
 
+/// As the client or as the worker sees it.
+bool hasStart(const GenerationRequest& r) {
+    return !r.imagePath.empty() || !r.imagePixelsPath.empty();
+}
+
 bool fits(const ChunkSettings& s, int frames) {
     return s.blockFrames > 0 && frames > 0 && frames % s.blockFrames == 0 && s.overlapFrames > 0 &&
            s.overlapFrames % s.blockFrames == 0;
@@ -54,7 +59,7 @@ void beginLate(ChunkLayout& layout, int fromChunk) {
 /// The pixel length nearest to `frames` whose latent frames are whole blocks.
 int nearestFrames(int frames, int block) {
     const int blocks = std::max(1, (latentFrames(frames) + block / 2) / block);
-    return 1 + 4 * (blocks * block - 1);
+    return pixelFrames(blocks * block);
 }
 
 class Problems {
@@ -158,7 +163,8 @@ ChunkLayout chunkLayout(const GenerationRequest& r, const ModelDefaults& model) 
     if (s.segments > 0)
         base = std::max(ceilDiv(layout.chunks + (s.segments - 1) * overlap, s.segments), overlap + 1);
     layout.segments = segmentsOf(layout.chunks, base, overlap);
-    layout.givenFrames = r.imagePath.empty() && r.imagePixelsPath.empty() ? 0 : 1;
+    if (hasStart(r))
+        layout.givenFrames = std::max(s.givenFrames, 1);
     beginLate(layout, s.fromChunk);
     int longest = 0;
     for (const auto& segment : layout.segments) {
@@ -178,6 +184,10 @@ std::vector<std::string> checkChunks(const GenerationRequest& r, const ModelReco
     if (s.mode != SamplingMode::Chunked) {
         problems.unless(s.cache == ReuseMethod::None && s.kvBudget == 0,
                         "Reuse and a budget of keys belong to clips made in blocks; choose --mode chunked.");
+        problems.unless(
+            s.givenFrames == 0,
+            "A video can only start a clip that is made in blocks; choose --mode chunked, or give "
+            "a first image.");
         return problems.take();
     }
     if (r.attention.method != AttentionMethod::Dense)
@@ -203,6 +213,9 @@ std::vector<std::string> checkChunks(const GenerationRequest& r, const ModelReco
                      " latent frames; choose whole blocks of " + std::to_string(s.blockFrames) + ".");
     problems.unless(s.addNoise >= 0 && s.addNoise <= kMostAddNoise,
                     "Given frames are noised to " + number(s.addNoise) + "; choose from 0 to 50.");
+    problems.unless(s.givenFrames >= 0 && (s.givenFrames == 0 || hasStart(r)),
+                    "The clip is to begin with " + std::to_string(s.givenFrames) +
+                        " given latent frames, but no video was given; name one (--video).");
     checkReuse(s, r.steps, problems);
 
     const ChunkLayout layout = chunkLayout(r, model.defaults);

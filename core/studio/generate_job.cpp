@@ -13,6 +13,7 @@
 #include "core/job/model_value.h"
 #include "core/job/settings_schema.h"
 #include "core/studio/base_clip.h"
+#include "core/studio/given_video.h"
 #include "core/studio/machine.h"
 #include "core/studio/memory_check.h"
 #include "core/studio/read_clip.h"
@@ -118,7 +119,9 @@ Result<void> GenerateJob::start() {
 
     if (!r.imagePath.empty()) {
         r.imagePixelsPath = imageFileOf(m_tools.options, m_job.id);
-        if (auto written = writeImagePixels(r.imagePath, r, r.imagePixelsPath); !written)
+        auto written = r.chunks.givenFrames > 0 ? writeGivenVideo(r, r.imagePixelsPath)
+                                                : writeImagePixels(r.imagePath, r, r.imagePixelsPath);
+        if (!written)
             return written;
     }
     if (!r.chunks.basePath.empty()) {
