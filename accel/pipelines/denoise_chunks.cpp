@@ -11,10 +11,12 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "accel/pipelines/kv_record.h"
 #include "accel/pipelines/numeric_error.h"
 #include "accel/pipelines/query_recorder.h"
+#include "accel/policies/cache/change_rule.h"
 #include "accel/runtime/cancelled.h"
 #include "core/base/clock.h"
 
@@ -321,8 +323,11 @@ private:
         // The row has ended: from here on nothing throws Cancelled, and state changes as a whole.
         const bool wantsClean = steps.clean && (!steps.wantsClean || steps.wantsClean());
         auto clean = wantsClean ? m_state.latents.clone() : at::Tensor();
-        if (m_events.record)
+        if (m_events.record) {
             m_part.rows.push_back(recordOf(info, decisions, made));
+            if (!m_policy)
+                recordVelocityChanges(info, made);
+        }
         for (std::size_t i = 0; i < info.chunks.size(); ++i)
             integrate(info.chunks[i].chunk, made[i], clean);
         if (m_policy)
@@ -425,6 +430,24 @@ private:
         }
         record.kv = kvUse(*m_state.keys, m_state.latents.is_cuda());
         return record;
+    }
+
+    /// Before integrate(), which takes the new velocities over.
+    void recordVelocityChanges(const RowInfo& info, const std::vector<Made>& made) {
+        if (m_sampling.quantity != ReusedQuantity::Velocity)
+            return;
+        std::vector<std::size_t> which;
+        std::vector<std::pair<at::Tensor, at::Tensor>> nowAndBefore;
+        for (std::size_t i = 0; i < made.size(); ++i) {
+            const auto& before = chunk(info.chunks[i].chunk).update;
+            if (!before.defined())
+                continue;
+            which.push_back(i);
+            nowAndBefore.emplace_back(made[i].velocity, before);
+        }
+        const auto changes = relativeChanges(nowAndBefore);
+        for (std::size_t i = 0; i < which.size(); ++i)
+            m_part.rows.back().chunks[which[i]].change = changes[i];
     }
 
     const WanDit& m_dit;

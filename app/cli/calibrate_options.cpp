@@ -45,16 +45,17 @@ void addClip(CLI::App& c, GenerationRequest& r) {
         ->type_name("GB");
 }
 
-void addHost(CLI::App& c, CalibrationRequest& request) {
+CLI::Option* addHost(CLI::App& c, CalibrationRequest& request) {
     AttentionSettings& s = request.clip.attention;
-    c.add_option_function<std::string>(
-         "--attention", [&s](const std::string& name) { s.method = *attentionMethodFromName(name); },
-         "The host whose thresholds are found.")
-        ->required()
-        ->check(CLI::IsMember({"xattention", "svg2"}))
-        ->type_name("xattention|svg2");
+    auto* host =
+        c.add_option_function<std::string>(
+             "--attention", [&s](const std::string& name) { s.method = *attentionMethodFromName(name); },
+             "The host whose thresholds are found.")
+            ->check(CLI::IsMember({"xattention", "svg2"}))
+            ->type_name("xattention|svg2");
     c.add_option("--stride", s.stride, "xattention: of the estimate, 8 is finer. Default: 16.")
         ->check(CLI::IsMember({8, 16}))
+        ->needs(host)
         ->type_name("S");
     c.add_option_function<std::vector<int>>(
          "--clusters",
@@ -66,20 +67,25 @@ void addHost(CLI::App& c, CalibrationRequest& request) {
          },
          "svg2: clusters of queries and of keys. Default: by the clip's size.")
         ->delimiter(',')
+        ->needs(host)
         ->type_name("Q,K");
     c.add_option("--tau", s.tau, "The shared threshold whose sparsity is the budget. Default: 0.9.")
+        ->needs(host)
         ->type_name("X");
     c.add_option("--candidates", request.grid, "Thresholds to choose from. Default: 0.85,0.9,0.95.")
         ->delimiter(',')
+        ->needs(host)
         ->type_name("X,X,...");
     c.add_option("--warmup", s.warmup, "First steps that stay dense and are not measured. Default: --paper.")
         ->check(CLI::NonNegativeNumber)
+        ->needs(host)
         ->type_name("N");
     c.add_option_function<std::string>(
          "--paper", [&request](const std::string& name) { request.paper = *paperVersionFromName(name); },
          "Dense steps as " + std::string(paperVersionLabel(PaperVersion::V1)) + ", or " +
              std::string(paperVersionLabel(PaperVersion::V2)) + ". Default: v2.")
         ->check(CLI::IsMember({"v1", "v2"}))
+        ->needs(host)
         ->type_name("v1|v2");
     c.add_option_function<std::string>(
          "--procedure",
@@ -90,27 +96,44 @@ void addHost(CLI::App& c, CalibrationRequest& request) {
          "error: by the error of the model's velocity, one head at a time. profile: one pass over the "
          "attention alone, a baseline (xattention). Default: error.")
         ->check(CLI::IsMember({"error", "profile"}))
+        ->needs(host)
         ->type_name("error|profile");
+    return host;
 }
 
 } // namespace
 
 CLI::App* addCalibrate(CLI::App& app, CalibrateOptions& o) {
-    CLI::App* c = app.add_subcommand("calibrate", "Find a threshold for every head of a model, for 'generate "
-                                                  "--thresholds'");
+    CLI::App* c =
+        app.add_subcommand("calibrate", "Measure a model: a threshold for every head, for 'generate "
+                                        "--thresholds', or what reuse by time needs to know (--cache)");
     c->add_option("--model", o.model, "Id as 'models' prints it, or a path. Default: the first that can run.")
         ->type_name("ID|PATH");
-    addHost(*c, o.request);
+    auto* host = addHost(*c, o.request);
+    auto* cache =
+        c->add_flag("--cache", o.cache,
+                    "Fit how much a step changes to how much its time does, for 'generate --cache'. "
+                    "Measured on at least 8 prompts.")
+            ->excludes(host);
+    c->add_option("--block-frames", o.request.clip.chunks.blockFrames,
+                  "cache: latent frames of a block. Default: as the model was trained.")
+        ->check(CLI::Range(1, 1024))
+        ->needs(cache)
+        ->type_name("N");
     addClip(*c, o.request.clip);
     c->add_option(
          "--prompts", o.prompts,
-         "Text file, one prompt a line; the last one only tries the thresholds. Default: prompts that "
-         "come with the program.")
+         "Text file, one prompt a line; of --attention the last one only tries the thresholds. Default: "
+         "prompts that come with the program.")
         ->type_name("FILE");
     c->add_flag("--resume", o.resume, "Go on with a calibration that was stopped.");
-    c->add_option("--out", o.out, "The thresholds, as JSON. An existing file is not overwritten.")
+    c->add_option("--out", o.out, "What was found, as JSON. An existing file is not overwritten.")
         ->required()
         ->type_name("F.json");
+    c->final_callback([host, cache] {
+        if (host->count() + cache->count() == 0)
+            throw CLI::RequiredError("--attention or --cache");
+    });
     return c;
 }
 

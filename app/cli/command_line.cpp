@@ -105,14 +105,21 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
         ->type_name("GB");
     const auto attentionCheck = addAttention(*c, r.attention, o.thresholds);
     const auto chunkCheck = addChunks(*c, r.chunks);
+    auto* fit = c->add_option("--cache-fit", o.cacheFit,
+                              "What 'canopy-cli calibrate --cache' found for this model. Default: the file "
+                              "beside the model, or what was published for it.")
+                    ->check(CLI::ExistingFile)
+                    ->type_name("F.json");
     auto* stats =
         c->add_option("--stats", o.stats,
                       "Write what every call of sparse attention, or every row of a clip made in "
                       "blocks, kept, reused and took, as JSON. An existing file is not overwritten.")
             ->type_name("F.json");
-    c->final_callback([&r, attentionCheck, chunkCheck, stats, video] {
+    c->final_callback([&r, attentionCheck, chunkCheck, stats, video, fit] {
         attentionCheck();
         chunkCheck();
+        if (fit->count() > 0 && r.chunks.cache == ReuseMethod::None)
+            throw CLI::ValidationError("--cache-fit", "needs --cache teacache or flowcache");
         if (video->count() > 0 && r.chunks.mode != SamplingMode::Chunked)
             throw CLI::ValidationError("--video", "needs --mode chunked");
         const bool chooses =
@@ -213,7 +220,8 @@ int runCommandLine(int argc, char** argv) {
         return evaluate(std::move(evaluateOptions));
     }
     if (app.got_subcommand(calibrateCommand)) {
-        return calibrate(std::move(calibrateOptions));
+        return calibrateOptions.cache ? calibrateCache(std::move(calibrateOptions))
+                                      : calibrate(std::move(calibrateOptions));
     }
     if (app.got_subcommand(studyCommand)) {
         return study(std::move(studyOptions));

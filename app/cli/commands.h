@@ -27,11 +27,13 @@ struct GenerateOptions {
     std::filesystem::path record;
     std::filesystem::path stats; ///< of sparse attention or of chunks; empty = not gathered
     ThresholdsOption thresholds;
+    std::filesystem::path cacheFit; ///< a ReuseCalibration; empty = the model's own
     bool dryRun = false;
     bool jsonProgress = false;
 };
 
 struct CalibrateOptions {
+    bool cache = false;         ///< of reuse by time (ReuseCalibration) in place of an attention's thresholds
     CalibrationRequest request; ///< as asked
     std::string model;          ///< id or path; empty = the first that can run
     std::filesystem::path prompts;
@@ -76,6 +78,7 @@ int ask(AskOptions options);
 int tokens(AskOptions options);
 int evaluate(EvaluateOptions options);
 int calibrate(CalibrateOptions options);
+int calibrateCache(CalibrateOptions options);
 int study(StudyCommandOptions options);
 int info(const std::filesystem::path& file);
 int listModels(bool json);

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/value_codec.h"
 #include "core/formats/model_folders.h"
+#include "core/formats/reuse_calibration.h"
 #include "core/job/attention_calibration.h"
 #include "core/job/model_value.h"
 #include "core/job/settings_schema.h"
@@ -153,6 +154,13 @@ int generate(GenerateOptions options) {
     }
     if (!request.imagePath.empty()) {
         request.imagePath = std::filesystem::absolute(request.imagePath).string();
+    }
+    if (!options.cacheFit.empty()) {
+        const auto fit = readReuseCalibration(options.cacheFit, model->id);
+        if (!fit) {
+            return report(fit.error());
+        }
+        request.chunks.rescale.assign(fit->polynomial.begin(), fit->polynomial.end());
     }
     if (!options.thresholds.file.empty())
         if (auto taken = takeThresholds(options.thresholds, request, *model); !taken)

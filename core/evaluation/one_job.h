@@ -28,6 +28,8 @@ public:
 
     void jobEnded(const client::JobOutcome& outcome) override;
     void jobProgress(const protocol::Progress& progress) override;
+    void jobChunks(client::JobId, client::BlobPtr part) override { keep(std::move(part)); }
+    void jobLatents(client::JobId, client::BlobPtr latents) override { keep(std::move(latents)); }
     void jobFrame(client::JobId, client::BlobPtr frame) override { keep(std::move(frame)); }
     void jobAttentionStats(client::JobId, client::BlobPtr json) override { keep(std::move(json)); }
     void jobMeasured(client::JobId, client::BlobPtr measurement) override { keep(std::move(measurement)); }

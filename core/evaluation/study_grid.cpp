@@ -7,6 +7,7 @@
 #include "core/base/files.h"
 #include "core/base/value_codec.h"
 #include "core/evaluation/prompt_set.h"
+#include "core/job/own_reuse.h"
 #include "core/job/settings_schema.h"
 
 namespace canopy::evaluation {
@@ -245,6 +246,8 @@ std::vector<std::string> prepareStudy(StudyGrid& grid, const ModelRecord& model)
         arm.request.modelId = model.id;
         arm.request.modelPath = model.root.string();
         arm.request = withModelDefaults(std::move(arm.request), model.defaults);
+        if (auto taken = takeReuseCalibration(arm.request, model); !taken)
+            add(taken.error().message);
         for (const AttentionCalibration& calibration : arm.thresholds)
             for (const std::string& sentence :
                  calibrationProblems(calibration, arm.request.attention,

@@ -3,6 +3,7 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/job/ask_plan.h"
+#include "core/job/own_reuse.h"
 #include "core/job/settings_schema.h"
 #include "core/studio/answer_file.h"
 #include "core/studio/clip_encoder.h"
@@ -112,6 +113,10 @@ StartCheck Studio::check(const GenerationRequest& request) const {
         return check;
     }
     check.request = withModelDefaults(request, model->defaults);
+    if (auto taken = takeReuseCalibration(check.request, *model); !taken) {
+        check.problems.push_back(taken.error().message);
+        return check;
+    }
     check.problems = checkRequest(check.request, *model);
     if (!check.problems.empty())
         return check;
