@@ -154,18 +154,26 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
                              std::move(pictures.rgb));
             observer.timing("preview", finished, steadySeconds() - start);
         };
+        std::vector<AttentionRecord> attended;
+        std::size_t told = 0; // of `attended`: those of earlier steps
         events.rowDone = [&](int finished, int rowCount, double seconds) {
             times.stepSeconds.push_back(seconds);
+            if (attended.size() > told && observer.wants("attention"))
+                observer.attentionStep(
+                    {finished, rowCount, seconds, {attended.begin() + std::ptrdiff_t(told), attended.end()}});
+            told = attended.size();
             observer.timing("step", finished, seconds);
             row = finished + 1;
             observer.stage("denoise", row, rowCount);
         };
-        std::vector<AttentionRecord> attended;
         AttentionTelemetry telemetry;
-        if (observer.wants("attention")) {
-            telemetry.take = [&](AttentionRecord call) { attended.push_back(std::move(call)); };
-            telemetry.synchronize = options.synchronize;
-        }
+        telemetry.wanted = [&] { return observer.wants("attention") || observer.wants("attention_stats"); };
+        telemetry.take = [&](AttentionRecord call) { attended.push_back(std::move(call)); };
+        telemetry.synchronize = options.synchronize;
+        telemetry.wantsMasks = [&](int layer) {
+            return observer.wants(kAllMasksTopic) || observer.wants(maskTopic(layer));
+        };
+        telemetry.takeMasks = [&](std::vector<BlockBitmap> masks) { observer.attentionMasks(masks); };
         DenoiseHooks hooks = options.hooks;
         const auto attention = makeAttentionPolicy(request.attention, std::move(telemetry));
         if (!hooks.attention)
@@ -185,7 +193,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
             denoise(dit, conditioning, plan, state, hooks, events, stop);
             latents = state.latents;
         }
-        if (!attended.empty())
+        if (!attended.empty() && observer.wants("attention_stats"))
             observer.attentionStats(attentionStatsJson(request.attention, attended));
         times.denoiseSeconds = watch.lap();
         observer.timing("denoise", 0, times.denoiseSeconds);

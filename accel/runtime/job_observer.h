@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/job/attention_telemetry.h"
 #include "core/job/chunk_record.h"
 #include "core/job/generation_request.h"
 #include "core/job/memory_plan.h"
@@ -16,7 +17,8 @@ class JobObserver {
 public:
     virtual ~JobObserver() = default;
 
-    /// Asked before anything is computed only to be shown ("preview", "block_times", "attention", "chunks").
+    /// Asked before anything is computed only to be shown ("preview", "block_times", "attention",
+    /// "attention_stats", maskTopic(), "chunks").
     virtual bool wants(std::string_view topic) const = 0;
 
     virtual void resolved(const GenerationRequest& request, const MemoryPlan& plan) = 0;
@@ -26,6 +28,10 @@ public:
     virtual void timing(std::string_view name, int step, double seconds) = 0;
     /// Animated preview of the predicted clean latent: `frames` pictures of RGB bytes, row by row.
     virtual void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) = 0;
+    /// What sparse attention did in a step that has just ended.
+    virtual void attentionStep(const AttentionStep& step) { (void)step; }
+    /// Block masks of one call, all heads.
+    virtual void attentionMasks(const std::vector<BlockBitmap>& masks) { (void)masks; }
     /// What sparse attention kept and reused, as JSON text, when sampling has ended:
     /// pipelines/attention_stats.h.
     virtual void attentionStats(std::vector<std::uint8_t> json) { (void)json; }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/value_codec.h"
 #include "core/job/model_value.h"
 
@@ -13,6 +14,7 @@ using namespace protocol;
 
 constexpr double kProgressInterval = 1.0 / 20;
 constexpr std::uint64_t kFrameBacklogBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kMaskBacklogBytes = std::uint64_t{8} << 20;
 
 } // namespace
 
@@ -135,6 +137,23 @@ void StreamSink::preview(int step, int width, int height, int frames, std::vecto
     info.frames = frames;
     info.step = step;
     m_channel.sendBlob(std::move(info), std::move(rgb), true);
+}
+
+void StreamSink::attentionStep(const AttentionStep& step) {
+    const auto sent = m_channel.send(toValue(WorkerMessage(AttentionStepDone{m_job, toValue(step)})),
+                                     Channel::Importance::Telemetry);
+    if (!sent)
+        logWarning("worker", "Telemetry of a step was not sent: " + sent.error().message);
+}
+
+void StreamSink::attentionMasks(const std::vector<BlockBitmap>& masks) {
+    if (!m_channel.hasBlobRoom(kMaskBacklogBytes))
+        return m_channel.countDropped();
+    BlobStart info;
+    info.job = m_job;
+    info.kind = "attention_masks";
+    info.step = masks.front().step;
+    m_channel.sendBlob(std::move(info), toCbor(toValue(masks)), false);
 }
 
 void StreamSink::attentionStats(std::vector<std::uint8_t> json) {

@@ -27,6 +27,8 @@ public:
     void block(int finished, int blocks) override;
     void timing(std::string_view name, int step, double seconds) override;
     void preview(int step, int width, int height, int frames, std::vector<std::uint8_t> rgb) override;
+    void attentionStep(const AttentionStep& step) override;
+    void attentionMasks(const std::vector<BlockBitmap>& masks) override;
     void attentionStats(std::vector<std::uint8_t> json) override;
     void chunks(const ChunkRecord& part) override;
     void latents(std::vector<std::uint8_t> file) override;

@@ -124,6 +124,16 @@ void OpenJobs::on(Timing timing) {
     show();
 }
 
+void OpenJobs::on(const AttentionStepDone& done) {
+    Job* job = known(done.job);
+    if (job == nullptr) {
+        return;
+    }
+    if (const auto listener = job->submission.listener.lock()) {
+        listener->jobAttentionStep(done.job, done.step);
+    }
+}
+
 void OpenJobs::on(const Words& words) {
     Job* job = known(words.job);
     if (job == nullptr) {
@@ -155,6 +165,8 @@ void OpenJobs::deliver(const BlobPtr& blob) {
             listener->jobLatents(info.job, blob);
         } else if (info.kind == "token_run") {
             listener->jobTokens(info.job, blob);
+        } else if (info.kind == "attention_masks") {
+            listener->jobAttentionMasks(info.job, blob);
         } else if (info.kind == "attention_stats") {
             listener->jobAttentionStats(info.job, blob);
         } else if (info.kind == "head_measurement") {

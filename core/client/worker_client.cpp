@@ -761,6 +761,7 @@ private:
 
     void on(const Progress& progress) { m_jobs.on(progress); }
     void on(const Resolved& resolved) { m_jobs.on(resolved); }
+    void on(const AttentionStepDone& done) { m_jobs.on(done); }
     void on(const Words& words) { m_jobs.on(words); }
     void on(Timing timing) { m_jobs.on(std::move(timing)); }
 

@@ -156,6 +156,11 @@ bool Channel::waitForBlobRoom(std::uint64_t bytes, std::stop_token stop) {
     return !m_broken && !m_closing && m_blobBytes <= bytes;
 }
 
+bool Channel::hasBlobRoom(std::uint64_t bytes) {
+    const std::lock_guard lock(m_mutex);
+    return m_blobBytes <= bytes;
+}
+
 bool Channel::flush(std::chrono::steady_clock::time_point deadline) {
     std::unique_lock lock(m_mutex);
     const auto done = [&] { return m_broken || m_closing || (m_control.empty() && !m_writing); };

@@ -66,6 +66,9 @@ public:
     void addCredit(std::uint64_t bytes);
     /// Waits until at most `bytes` of blobs wait to be written; false when stopped or the stream is broken.
     bool waitForBlobRoom(std::uint64_t bytes, std::stop_token stop);
+    /// Whether at most `bytes` of blobs wait to be written: telemetry that would wait longer is left out.
+    bool hasBlobRoom(std::uint64_t bytes);
+    void countDropped() { ++m_dropped; } ///< telemetry that the caller left out
     /// Waits until all control messages are handed to the system; false when the deadline passed or it is
     /// broken.
     bool flush(std::chrono::steady_clock::time_point deadline);

@@ -132,6 +132,15 @@ struct Fields<Timing> {
 };
 
 template <>
+struct Fields<AttentionStepDone> {
+    static constexpr std::string_view kType = "attention_step";
+    template <typename V, typename M>
+    static void visit(V& v, M& m) {
+        v("job", m.job), v("step", m.step);
+    }
+};
+
+template <>
 struct Fields<Words> {
     static constexpr std::string_view kType = "words";
     template <typename V, typename M>

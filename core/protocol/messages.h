@@ -44,8 +44,9 @@ struct CancelJob {
     JobId job = 0;
 };
 
-/// Topics that someone watches: "preview", "stage_times", "block_times", "attention", "chunks". No observer,
-/// no cost.
+/// Topics that someone watches: "preview", "stage_times", "block_times", "attention" (AttentionStepDone),
+/// "attention_stats", "attention_masks" (of every layer), "attention_masks/<layer>", "chunks". No observer, no
+/// cost.
 struct Subscribe {
     std::vector<std::string> topics;
 };
@@ -126,6 +127,13 @@ struct Timing {
     double seconds = 0;
 };
 
+/// What sparse attention did in a step that has ended: a canopy::AttentionStep. Dropped and counted in
+/// Heartbeat::dropped where the client is slower.
+struct AttentionStepDone {
+    JobId job = 0;
+    Value step;
+};
+
 /// More of an answer: whole UTF-8 characters, to be appended.
 struct Words {
     JobId job = 0;
@@ -134,9 +142,9 @@ struct Words {
 
 /// Announces a blob of which chunks follow. kind: "preview" (uint8 RGB, frames of one animated preview),
 /// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes), "token_run"
-/// (TokenRun as CBOR), "attention_stats" (JSON text, where the topic "attention" is watched),
-/// "head_measurement" (HeadMeasurement as CBOR), "chunk_record" (new entries of a ChunkRecord as CBOR, where
-/// the topic "chunks" is watched).
+/// (TokenRun as CBOR), "head_measurement" (HeadMeasurement as CBOR), "attention_stats" (JSON text),
+/// "attention_masks" (block masks of the step `step`, CBOR), "chunk_record" (new entries of a ChunkRecord as
+/// CBOR), the last three where their topic is watched.
 struct BlobStart {
     std::uint64_t blob = 0;
     JobId job = 0;
@@ -173,8 +181,8 @@ struct Failed {
 };
 
 using ClientMessage = std::variant<ClientHello, StartJob, CancelJob, Subscribe, BlobCredit, Shutdown>;
-using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing, Words,
-                                   BlobStart, BlobChunk, Finished, Failed>;
+using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing,
+                                   AttentionStepDone, Words, BlobStart, BlobChunk, Finished, Failed>;
 
 std::string_view stageName(Stage stage); ///< "load", "text", "denoise", ...
 std::optional<Stage> stageFromName(std::string_view name);

@@ -47,7 +47,11 @@ Conductor::Conductor(const StudioOptions& options, JobStore& jobs, ClipLibrary& 
     worker.stderrFile = options.stateFolder / "worker-stderr.log";
     worker.times = options.times;
     if (!options.attentionStatsFile.empty())
+        worker.topics.emplace_back("attention_stats");
+    if (!options.recordFile.empty()) { // what Inspect shows of a recording
         worker.topics.emplace_back("attention");
+        worker.topics.emplace_back(kAllMasksTopic);
+    }
     if (!options.chunkRecordFile.empty())
         worker.topics.emplace_back("chunks");
     m_client = std::make_unique<client::WorkerClient>(std::move(worker));
@@ -288,6 +292,8 @@ Result<void> Conductor::start(JobRecord record) {
     active.startedAt = steadySeconds();
     active.job = makeRunningJob(record, *m_tools);
     active.record = std::move(record);
+    if (active.record.clip())
+        m_telemetry.begin(active.record.id);
     if (auto started = active.job->start(); !started)
         return started;
     m_restartAsked = false;
@@ -316,6 +322,8 @@ void Conductor::take(StudioEvent event) {
         m_active->outcome = std::move(*outcome);
         return;
     }
+    if (takeTelemetry(event))
+        return;
     // Frames that were under way when the person cancelled are not written.
     if (m_active->cancelAsked && std::holds_alternative<JobBlob>(event) &&
         std::get<JobBlob>(event).blob->info.kind == "frame")
@@ -323,6 +331,25 @@ void Conductor::take(StudioEvent event) {
     if (std::holds_alternative<JobResolved>(event))
         told(m_jobs.setEpoch(m_active->record.id, m_client->snapshot()->worker.epoch));
     m_active->job->take(std::move(event));
+}
+
+bool Conductor::takeTelemetry(const StudioEvent& event) {
+    if (m_active->record.id != m_telemetry.job())
+        return false;
+    if (const auto* told = std::get_if<JobResolved>(&event)) {
+        if (const auto request = generationRequestFromValue(told->request))
+            m_telemetry.resolved(*request);
+        return false;
+    }
+    if (const auto* attention = std::get_if<JobAttention>(&event)) {
+        m_telemetry.step(attention->step);
+        return true;
+    }
+    const auto* blob = std::get_if<JobBlob>(&event);
+    if (!blob || blob->blob->info.kind != "attention_masks")
+        return false;
+    m_telemetry.masks(blob->blob->bytes);
+    return true;
 }
 
 void Conductor::settle() {
@@ -406,6 +433,8 @@ void Conductor::fail(const Error& error) {
 }
 
 void Conductor::endActive() {
+    if (m_active && m_active->record.id == m_telemetry.job())
+        m_telemetry.ended();
     m_active.reset();
     m_dirty = true;
     const std::lock_guard lock(m_mutex);
@@ -460,6 +489,8 @@ void Conductor::takePreview(const client::ClientSnapshot& client) {
         m_thumbnails[p.job] = std::make_shared<Thumbnail>(
             makeThumbnail(std::span(p.blob->bytes).subspan(middle * one, one), p.width, p.height));
         m_preview = std::move(image);
+        if (p.job == m_telemetry.job())
+            m_telemetry.preview(m_preview);
     }
 }
 
@@ -556,6 +587,7 @@ void Conductor::publish() {
         if (auto chunks = m_active->job->chunks())
             m_chunks = {m_active->record.id, std::move(chunks)};
     next->chunks = m_chunks;
+    next->telemetry = m_telemetry.current();
     next->libraryChanges = libraryChanges;
     next->worker = workerView(*client, m_workerStarted);
     next->client = client;

@@ -22,6 +22,7 @@
 #include "core/studio/frame_sampler.h"
 #include "core/studio/inbox.h"
 #include "core/studio/probe_run.h"
+#include "core/studio/run_telemetry.h"
 #include "core/studio/running_job.h"
 #include "core/studio/studio.h"
 
@@ -84,6 +85,7 @@ private:
     void told(const Result<void>& result); ///< logs a job table that cannot be written and tells once
     void note(std::string text);
     void publish();
+    bool takeTelemetry(const StudioEvent& event); ///< true when it was nothing else
     void takePreview(const client::ClientSnapshot& client);
     JobRow rowOf(const JobRecord& record, const client::ClientSnapshot& client);
     AskView askOf(const JobRow& row);
@@ -107,6 +109,7 @@ private:
     std::shared_ptr<const client::Preview> m_previewSeen;
     std::shared_ptr<const PreviewImage> m_preview;
     ChunkView m_chunks;
+    TelemetryLog m_telemetry; ///< of the clip under way or the last one
     std::uint64_t m_clientSeen = ~std::uint64_t{0};
     double m_publishedAt = 0;
 

@@ -46,6 +46,12 @@ void Inbox::jobFrame(JobId job, client::BlobPtr frame) {
 void Inbox::jobTokens(JobId job, client::BlobPtr run) {
     push(JobBlob{job, std::move(run)});
 }
+void Inbox::jobAttentionStep(JobId job, const Value& step) {
+    push(JobAttention{job, step});
+}
+void Inbox::jobAttentionMasks(JobId job, client::BlobPtr masks) {
+    push(JobBlob{job, std::move(masks)});
+}
 void Inbox::jobAttentionStats(JobId job, client::BlobPtr json) {
     push(JobBlob{job, std::move(json)});
 }

@@ -23,18 +23,23 @@ struct JobResolved {
     Value request;
     Value memoryPlan;
 };
-/// A blob that must not be lost: "latents", "frame", "token_run", "attention_stats", "chunk_record".
+/// A blob that must not be lost: "latents", "frame", "token_run", "chunk_record", telemetry.
 struct JobBlob {
     JobId job = 0;
     client::BlobPtr blob;
+};
+/// What attention did in one step.
+struct JobAttention {
+    JobId job = 0;
+    Value step;
 };
 /// More of an answer.
 struct JobWords {
     JobId job = 0;
     std::string text;
 };
-using StudioEvent =
-    std::variant<JobResolved, JobBlob, JobWords, client::JobOutcome, EncodeReport, SampleReport>;
+using StudioEvent = std::variant<JobResolved, JobBlob, JobAttention, JobWords, client::JobOutcome,
+                                 EncodeReport, SampleReport>;
 JobId jobOf(const StudioEvent& event);
 
 /// Queue between the client's, the encoder's and the sampler's threads and the conductor; outlives all of
@@ -51,6 +56,8 @@ public:
     void jobLatents(JobId job, client::BlobPtr latents) override;
     void jobFrame(JobId job, client::BlobPtr frame) override;
     void jobTokens(JobId job, client::BlobPtr run) override;
+    void jobAttentionStep(JobId job, const Value& step) override;
+    void jobAttentionMasks(JobId job, client::BlobPtr masks) override;
     void jobAttentionStats(JobId job, client::BlobPtr json) override;
     void jobChunks(JobId job, client::BlobPtr part) override;
     void jobEnded(const client::JobOutcome& outcome) override;

@@ -113,7 +113,7 @@ public:
     /// Waits until the snapshot's sequence differs from `seen` or the time is over; then the newest.
     std::shared_ptr<const StudioSnapshot> waitForChange(std::uint64_t seen,
                                                         std::chrono::milliseconds timeout) const;
-    /// Topics wanted from the worker: "preview", "stage_times", "block_times", "attention", "chunks".
+    /// Topics wanted from the worker: see protocol::Subscribe.
     void subscribe(std::vector<std::string> topics);
 
     // ---- library

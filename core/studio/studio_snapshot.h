@@ -16,6 +16,8 @@
 
 namespace canopy {
 
+struct RunTelemetry;
+
 /// The newest animated preview of a running job: `frames` tightly packed RGB pictures one after the other.
 struct PreviewImage {
     JobId job = 0;
@@ -90,7 +92,9 @@ struct StudioSnapshot {
     JobId running = 0;        ///< job of this program under way; 0 = none
     std::shared_ptr<const PreviewImage> preview; ///< of `running`, or of the last that ran
     ChunkView chunks;                            ///< filled where the topic "chunks" is watched
-    std::uint64_t libraryChanges = 0;            ///< read Studio::clips again when it differs
+    /// What attention did in `running` or the last clip that ran, where "attention" is watched; may be null.
+    std::shared_ptr<const RunTelemetry> telemetry;
+    std::uint64_t libraryChanges = 0; ///< read Studio::clips again when it differs
     WorkerView worker;
     client::SnapshotPtr
         client; ///< of the worker connection, for the profiler: timings, traffic, drops; may be null

@@ -1,6 +1,7 @@
 // Sparse attention through the whole engine on the starter model, as a request asks for it.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -15,11 +16,20 @@ using namespace canopy::accel;
 
 namespace {
 
+constexpr int kWatchedLayer = 2;
+
 class Listener final : public JobObserver {
 public:
     explicit Listener(bool wantsStats = false)
         : m_wantsStats(wantsStats) {}
-    bool wants(std::string_view topic) const override { return topic == "attention" && m_wantsStats; }
+    bool wants(std::string_view topic) const override {
+        return m_wantsStats &&
+               (topic == "attention_stats" || topic == "attention" || topic == maskTopic(kWatchedLayer));
+    }
+    void attentionStep(const AttentionStep& step) override { steps.push_back(step); }
+    void attentionMasks(const std::vector<BlockBitmap>& some) override {
+        masks.insert(masks.end(), some.begin(), some.end());
+    }
     void resolved(const GenerationRequest& request, const MemoryPlan&) override { job = request; }
     void stage(std::string_view, int, int) override {}
     void block(int, int) override {}
@@ -32,6 +42,8 @@ public:
     }
     GenerationRequest job;
     std::string stats;
+    std::vector<AttentionStep> steps;
+    std::vector<BlockBitmap> masks;
     std::vector<std::uint8_t> pixels, latentsFile;
 
 private:
@@ -59,6 +71,16 @@ GenerationRequest requestFor(const ModelRecord& model, AttentionMethod method) {
     request.attention.method = method;
     request.attention.warmup = 1;
     return request;
+}
+
+/// Share of pairs of query and key in a mask over blocks of 128 tokens.
+double keptPairs(const BlockBitmap& mask, std::int64_t tokens) {
+    const auto inBlock = [&](int b) { return double(std::min<std::int64_t>(128, tokens - b * 128)); };
+    double pairs = 0;
+    for (int q = 0; q < mask.blocks; ++q)
+        for (int k = 0; k < mask.blocks; ++k)
+            pairs += mask.kept(q, k) ? inBlock(q) * inBlock(k) : 0;
+    return pairs / double(tokens) / double(tokens);
 }
 
 int largestDifference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
@@ -114,6 +136,26 @@ TEST_CASE("everything kept gives the dense clip, less gives another, and statist
         CHECK(last["kept"].asArray().size() == static_cast<std::size_t>(heads));
         CHECK(last["reason"].asArray()[0].asString() == "reused");
         CHECK(last["chosen_at"].asArray()[0].asInt() == 1);
+
+        REQUIRE(watched.steps.size() == 3);
+        CHECK(watched.steps[1].calls.size() == static_cast<std::size_t>(2 * layers));
+        CHECK(watched.steps[2].seconds > 0);
+        CHECK(toJson(toValue(watched.steps[2].calls.back())) == toJson(last));
+        if (method == AttentionMethod::Svg2) { // clusters, no blocks
+            CHECK(watched.masks.empty());
+            continue;
+        }
+        REQUIRE(watched.masks.size() == static_cast<std::size_t>(2 * 2 * heads)); // steps, branches
+        for (const BlockBitmap& mask : watched.masks) {
+            CHECK(mask.layer == kWatchedLayer);
+            const auto& call = watched.steps[static_cast<std::size_t>(mask.step)].calls;
+            const auto record = std::find_if(call.begin(), call.end(), [&](const AttentionRecord& r) {
+                return r.layer == mask.layer && r.branch == mask.branch;
+            });
+            REQUIRE(record != call.end());
+            CHECK(keptPairs(mask, videoTokens(request)) ==
+                  doctest::Approx(record->heads[static_cast<std::size_t>(mask.head)].keptShare));
+        }
     }
 }
 

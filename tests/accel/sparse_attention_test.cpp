@@ -15,6 +15,7 @@
 #include "accel/nn/attention.h"
 #include "accel/policies/attention/block_mask.h"
 #include "accel/policies/attention/svg2.h"
+#include "accel/policies/attention/temporal_mask_reuse.h"
 #include "accel/policies/attention/xattention.h"
 #include "accel/policies/attention_policies.h"
 #include "accel/runtime/job_error.h"
@@ -61,8 +62,8 @@ double worstShare(const at::Tensor& a, const at::Tensor& b) {
 /// A policy and what it told.
 struct Told {
     explicit Told(const AttentionSettings& settings)
-        : policy(makeAttentionPolicy(settings,
-                                     {[this](AttentionRecord r) { records.push_back(std::move(r)); }, {}})) {}
+        : policy(makeAttentionPolicy(
+              settings, {[this](AttentionRecord r) { records.push_back(std::move(r)); }, {}, {}, {}, {}})) {}
     int refreshed() const {
         return static_cast<int>(
             std::count_if(records.back().heads.begin(), records.back().heads.end(),

@@ -88,17 +88,32 @@ void BlockMask::takeCard(const std::vector<std::int64_t>& heads, const ops::Card
     m_lists.cardLists = std::move(all);
 }
 
-std::vector<double> BlockMask::keptShare() const {
-    at::Tensor starts, counts, ids;
-    if (m_lists.cardLists) {
-        starts = m_lists.cardLists->starts.cpu().to(at::kLong);
-        counts = m_lists.cardLists->counts.cpu().to(at::kLong);
-        ids = m_lists.cardLists->ids.cpu().to(at::kInt);
-    } else {
-        starts = m_lists.keyBlockOffsets.slice(0, 0, -1).contiguous();
-        counts = m_lists.keyBlockOffsets.diff();
-        ids = m_lists.keyBlockIds;
+BlockMask::HostRows BlockMask::hostRows() const {
+    if (m_lists.cardLists)
+        return {m_lists.cardLists->starts.cpu().to(at::kLong), m_lists.cardLists->counts.cpu().to(at::kLong),
+                m_lists.cardLists->ids.cpu().to(at::kInt)};
+    return {m_lists.keyBlockOffsets.slice(0, 0, -1).contiguous(), m_lists.keyBlockOffsets.diff(),
+            m_lists.keyBlockIds};
+}
+
+std::vector<BlockBitmap> BlockMask::bitmaps() const {
+    const auto [starts, counts, ids] = hostRows();
+    std::vector<BlockBitmap> maps;
+    for (std::int64_t h = 0; h < m_heads; ++h) {
+        BlockBitmap map = emptyBitmap(static_cast<int>(m_blocks));
+        for (std::int64_t b = 0; b < m_blocks; ++b) {
+            const std::int64_t row = h * m_blocks + b;
+            const auto* id = ids.const_data_ptr<std::int32_t>() + starts.const_data_ptr<std::int64_t>()[row];
+            for (std::int64_t i = 0; i < counts.const_data_ptr<std::int64_t>()[row]; ++i)
+                map.keep(static_cast<int>(b), id[i]);
+        }
+        maps.push_back(std::move(map));
     }
+    return maps;
+}
+
+std::vector<double> BlockMask::keptShare() const {
+    const auto [starts, counts, ids] = hostRows();
     const auto tokensOf = [this](std::int64_t block) {
         return static_cast<double>(std::min(kAttentionBlock, m_tokens - block * kAttentionBlock));
     };

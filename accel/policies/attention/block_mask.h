@@ -21,8 +21,14 @@ public:
     const ops::AttentionOptions& lists() const { return m_lists; }
     /// Per head; the shorter last block counts by its tokens. Reads from the card.
     std::vector<double> keptShare() const;
+    std::vector<BlockBitmap> bitmaps() const; ///< per head. Reads from the card.
 
 private:
+    /// The lists on the CPU, one row per head and query block.
+    struct HostRows {
+        at::Tensor starts, counts, ids; ///< int64, int64, int32
+    };
+    HostRows hostRows() const;
     void takeHost(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
     void takeCard(const std::vector<std::int64_t>& heads, const ops::CardKeyLists& lists);
 

@@ -22,6 +22,10 @@ void checkCall(const AttentionCall& call) {
     }
 }
 
+GuidanceBranch branchOf(const AttentionCall& call) {
+    return call.branch == Branch::Prompt ? GuidanceBranch::Prompt : GuidanceBranch::Negative;
+}
+
 /// A sum over all tokens is finite only where every token is, short of an overflow that would spoil
 /// attention as well.
 void checkFinite(const AttentionCall& call, const PooledMeans& means) {
@@ -51,8 +55,12 @@ SparseAttention::SparseAttention(std::unique_ptr<SparseHost> host, AttentionSett
     , m_settings(settings)
     , m_telemetry(std::move(telemetry)) {}
 
-double SparseAttention::clock() const {
-    if (!m_telemetry.take)
+bool SparseAttention::isWatched() const {
+    return m_telemetry.take && (!m_telemetry.wanted || m_telemetry.wanted());
+}
+
+double SparseAttention::clock(bool watched) const {
+    if (!watched)
         return 0;
     if (m_telemetry.synchronize)
         m_telemetry.synchronize();
@@ -60,20 +68,37 @@ double SparseAttention::clock() const {
 }
 
 at::Tensor SparseAttention::warmUp(const AttentionCall& call, LayerState& state) {
-    const double start = clock();
+    const bool watched = isWatched();
+    const double start = clock(watched);
     if (m_host->usesWarmUp()) {
         checkFinite(call, poolMeans(call));
         m_host->warmUp(call, m_settings.warmup, state.mask);
     }
-    const double middle = clock();
+    const double middle = clock(watched);
     at::Tensor out = denseAttention(call);
-    if (m_telemetry.take) {
-        AttentionRecord record{call.step, call.layer, call.branch, AttentionRecord::Mode::Warmup, {}, 0, 0};
+    if (watched) {
+        AttentionRecord record{call.step, call.layer, branchOf(call), AttentionRecord::Mode::Warmup, {},
+                               0,         0};
         record.estimateSeconds = middle - start;
-        record.attentionSeconds = clock() - middle;
+        record.attentionSeconds = clock(watched) - middle;
+        record.headCount = static_cast<int>(call.q.size(2));
         m_telemetry.take(std::move(record));
     }
     return out;
+}
+
+void SparseAttention::tellMasks(const AttentionCall& call, const SparseMask& mask) const {
+    if (!m_telemetry.takeMasks || !m_telemetry.wantsMasks || !m_telemetry.wantsMasks(call.layer))
+        return;
+    auto bitmaps = m_host->bitmaps(mask);
+    for (std::size_t h = 0; h < bitmaps.size(); ++h) {
+        bitmaps[h].step = call.step;
+        bitmaps[h].layer = call.layer;
+        bitmaps[h].head = static_cast<int>(h);
+        bitmaps[h].branch = branchOf(call);
+    }
+    if (!bitmaps.empty())
+        m_telemetry.takeMasks(std::move(bitmaps));
 }
 
 at::Tensor SparseAttention::attend(const AttentionCall& call) {
@@ -88,7 +113,8 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
         return warmUp(call, state);
     }
 
-    const double start = clock();
+    const bool watched = isWatched();
+    const double start = clock(watched);
     const auto headCount = static_cast<std::size_t>(call.q.size(2));
     const PooledMeans means = poolMeans(call);
     checkFinite(call, means);
@@ -117,12 +143,14 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
             moveAnchor(state.anchor.k, means.k, anew);
         }
     }
-    const double middle = clock();
+    const double middle = clock(watched);
     at::Tensor out = m_host->attend(call, *state.mask);
 
-    if (m_telemetry.take) {
-        AttentionRecord record{call.step, call.layer, call.branch, AttentionRecord::Mode::Sparse, {}, 0, 0};
-        record.attentionSeconds = clock() - middle;
+    if (watched) {
+        AttentionRecord record{call.step, call.layer, branchOf(call), AttentionRecord::Mode::Sparse, {},
+                               0,         0};
+        record.attentionSeconds = clock(watched) - middle;
+        record.headCount = static_cast<int>(call.q.size(2));
         record.estimateSeconds = middle - start;
         const std::vector<double> kept = m_host->keptShare(*state.mask);
         for (std::size_t h = 0; h < headCount; ++h) {
@@ -131,6 +159,7 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
         }
         m_telemetry.take(std::move(record));
     }
+    tellMasks(call, *state.mask);
     if (m_settings.reuse == MaskReuse::Off)
         state.mask->forgetChoice();
     return out;

@@ -7,6 +7,7 @@
 
 #include "accel/policies/attention/attention_record.h"
 #include "accel/policies/attention/sparse_host.h"
+#include "accel/policies/attention/temporal_mask_reuse.h"
 
 namespace canopy::accel {
 
@@ -31,7 +32,9 @@ private:
     };
 
     at::Tensor warmUp(const AttentionCall& call, LayerState& state);
-    double clock() const;
+    void tellMasks(const AttentionCall& call, const SparseMask& mask) const;
+    bool isWatched() const;
+    double clock(bool watched) const; ///< 0 unless watched
 
     std::unique_ptr<SparseHost> m_host;
     AttentionSettings m_settings;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "accel/nn/forward_context.h"
+#include "core/job/attention_telemetry.h"
 
 namespace canopy::accel {
 
@@ -37,6 +38,9 @@ public:
     virtual at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const = 0;
     /// Per head: kept pairs over all pairs. May read from the card.
     virtual std::vector<double> keptShare(const SparseMask& mask) const = 0;
+    /// Per head, without its place in the clip; none where a mask is not made of blocks. May read from the
+    /// card.
+    virtual std::vector<BlockBitmap> bitmaps(const SparseMask& /*mask*/) const { return {}; }
 };
 
 } // namespace canopy::accel

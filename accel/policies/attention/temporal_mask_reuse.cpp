@@ -8,8 +8,6 @@ namespace canopy::accel {
 
 namespace {
 
-constexpr std::string_view kReasons[] = {"reused", "first", "drift", "gate", "age", "cap", "schedule"};
-
 std::vector<RefreshReason> byDrift(const AttentionSettings& s, const std::vector<int>& ages,
                                    const std::vector<HeadDrift>& drift) {
     std::size_t wanting = 0;
@@ -34,10 +32,6 @@ std::vector<RefreshReason> byDrift(const AttentionSettings& s, const std::vector
 }
 
 } // namespace
-
-std::string_view refreshReasonName(RefreshReason v) {
-    return kReasons[static_cast<std::size_t>(v)];
-}
 
 PooledMeans poolMeans(const AttentionCall& call) {
     return {call.q[0].mean(0, false, at::kFloat), call.k[0].mean(0, false, at::kFloat)};

@@ -2,18 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "accel/nn/forward_context.h"
 #include "core/job/attention_settings.h"
+#include "core/job/attention_telemetry.h"
 
 namespace canopy::accel {
-
-/// Why a head's choice was made anew, or that it was not.
-enum class RefreshReason : std::uint8_t { Reused, First, Drift, Gate, Age, Cap, Schedule };
-std::string_view refreshReasonName(RefreshReason v); ///< "reused", "first", "drift", "gate", "age", ...
 
 /// Mean over tokens of every head's queries and keys, float32 [H, D] each.
 struct PooledMeans {

@@ -40,4 +40,8 @@ std::vector<double> TopKBlocks::keptShare(const SparseMask& mask) const {
     return static_cast<const BlockMask&>(mask).keptShare();
 }
 
+std::vector<BlockBitmap> TopKBlocks::bitmaps(const SparseMask& mask) const {
+    return static_cast<const BlockMask&>(mask).bitmaps();
+}
+
 } // namespace canopy::accel

@@ -17,6 +17,7 @@ public:
                 std::unique_ptr<SparseMask>& mask) const override;
     at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const override;
     std::vector<double> keptShare(const SparseMask& mask) const override;
+    std::vector<BlockBitmap> bitmaps(const SparseMask& mask) const override;
 
 private:
     double m_share;

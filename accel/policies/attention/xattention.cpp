@@ -35,4 +35,8 @@ std::vector<double> XAttention::keptShare(const SparseMask& mask) const {
     return static_cast<const BlockMask&>(mask).keptShare();
 }
 
+std::vector<BlockBitmap> XAttention::bitmaps(const SparseMask& mask) const {
+    return static_cast<const BlockMask&>(mask).bitmaps();
+}
+
 } // namespace canopy::accel

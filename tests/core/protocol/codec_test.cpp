@@ -41,7 +41,8 @@ std::vector<WorkerMessage> workerMessages() {
             BlobChunk{11, 65536, {0, 1, 2, 255}},
             Finished{5, someMap(), someMap()},
             Failed{5, makeError(ErrorCode::OutOfMemory, "needed 3 GB, free 2"), someMap()},
-            Words{5, " und dann \xE2\x80\x94"}};
+            Words{5, " und dann \xE2\x80\x94"},
+            AttentionStepDone{5, someMap()}};
 }
 
 /// Feeds `bytes` in pieces of `piece` and collects all messages.
