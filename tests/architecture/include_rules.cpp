@@ -49,9 +49,9 @@ constexpr FolderRank kEngineRanks[] = {{"runtime", 0},  {"weights", 1},   {"kern
                                        {"ops", 2},      {"nn", 3},        {"models", 4},  {"samplers", 4},
                                        {"policies", 4}, {"pipelines", 5}, {"engine", 6}};
 
-constexpr FolderRank kWindowRanks[] = {{"theme", 0},   {"link", 1},   {"models", 1},  {"viewer", 2},
-                                       {"overlay", 2}, {"tokens", 3}, {"compare", 3}, {"cache", 3},
-                                       {"panels", 4},  {"shell", 5}};
+constexpr FolderRank kWindowRanks[] = {{"theme", 0},     {"link", 1},   {"models", 1},  {"viewer", 2},
+                                       {"overlay", 2},   {"tokens", 3}, {"compare", 3}, {"cache", 3},
+                                       {"attention", 3}, {"panels", 4}, {"shell", 5}};
 
 std::optional<int> rankOf(std::span<const FolderRank> ranks, std::string_view path) {
     const auto begin = path.find('/') + 1;
@@ -92,7 +92,7 @@ std::optional<std::string_view> breachOf(std::string_view path, const Include& i
         if (target.find("imgui") != std::string_view::npos && !path.starts_with("ui/overlay/"))
             return "Dear ImGui is included in ui/overlay only";
         if (target.starts_with("ui/") && climbs(kWindowRanks, path, target))
-            return "inside ui: theme <- link, models <- viewer, overlay <- tokens, compare, cache <- panels "
+            return "inside ui: theme <- link, models <- viewer, overlay <- tokens, compare, cache, attention <- panels "
                    "<- "
                    "shell";
     } else if (path.starts_with("accel/")) {

@@ -23,6 +23,8 @@ Drop classifyDrop(const QMimeData* data) {
         for (const char* s : {"png", "jpg", "jpeg", "webp"})
             if (suffix == QLatin1String(s))
                 return {DropKind::Image, file};
+        if (suffix == QLatin1String("canopy"))
+            return {DropKind::Session, file};
         if (suffix == QLatin1String("txt"))
             return {DropKind::Prompt, file};
     }

@@ -11,6 +11,7 @@
 #include <QUrl>
 
 #include "ui/panels/ask_panel.h"
+#include "ui/panels/inspect_panel.h"
 #include "ui/panels/pair_pane.h"
 #include "ui/panels/request_panel.h"
 #include "ui/panels/viewer_panel.h"
@@ -18,6 +19,7 @@
 #include "ui/shell/compare_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
+#include "ui/shell/inspect_workspace.h"
 #include "ui/shell/main_window.h"
 #include "ui/shell/window_layout.h"
 #include "ui/tokens/token_layer.h"
@@ -50,6 +52,7 @@ void MainWindow::buildMenus() {
     buildGenerate();
     buildClip();
     buildCompare();
+    buildInspect();
     buildAsk();
     buildWindowAndHelp();
 }
@@ -64,6 +67,12 @@ void MainWindow::buildFileAndEdit() {
         if (!name.isEmpty())
             m_workspace->reloadSettings(name);
     });
+    file->addSeparator();
+    addAction(file, tr("Open session…"), "openSession", {}, [this] {
+        setWorkspace(Workspace::Inspect);
+        m_inspect->chooseSession();
+    });
+    addAction(file, tr("Save session…"), "saveSession", {}, [this] { m_inspect->saveSession(); });
     file->addSeparator();
     addAction(file, tr("Add model folder…"), "addModelFolder", {}, [this] { addModelFolder(); });
     addAction(file, tr("Open clip folder"), "openClipFolder", {}, [this] {
@@ -216,6 +225,29 @@ void MainWindow::buildCompare() {
     add(tr("Export the figures…"), "compareExport", [this] { m_compare->exportCsv(); });
 }
 
+void MainWindow::buildInspect() {
+    auto* menu = m_menuBar->addMenu(tr("Inspect"));
+    const auto add = [&](const QString& text, const char* objectName, std::function<void()> act) {
+        addAction(menu, text, objectName, {}, [this, act = std::move(act)] {
+            setWorkspace(Workspace::Inspect);
+            act();
+        });
+    };
+    auto& selection = m_inspectPanel->selection();
+    // Single keys belong to the map; here they are only named.
+    add(tr("Step before\tPage up"), "inspectEarlier",
+        [&selection] { selection.setStep(selection.cell().step - 1); });
+    add(tr("Next step\tPage down"), "inspectLater",
+        [&selection] { selection.setStep(selection.cell().step + 1); });
+    add(tr("Newest step"), "inspectFollow", [&selection] { selection.follow(); });
+    menu->addSeparator();
+    add(tr("The run as a table…"), "inspectTable", [this] { m_inspect->showTable(); });
+    add(tr("Export heads as CSV…"), "inspectCsv", [this] { m_inspect->exportMaps(false); });
+    add(tr("Export maps as NPZ…"), "inspectNpz", [this] { m_inspect->exportMaps(true); });
+    menu->addSeparator();
+    add(tr("Back to this program's run"), "inspectLive", [this] { m_inspect->showLive(); });
+}
+
 void MainWindow::buildAsk() {
     auto* ask = m_menuBar->addMenu(tr("Ask"));
     // The keys that it shares with Generate are its own in the Ask workspace.
@@ -257,6 +289,8 @@ void MainWindow::buildWindowAndHelp() {
               [this] { setWorkspace(Workspace::Create); });
     addAction(window, tr("Compare"), "showCompare", keys({"Ctrl+2", "Alt+2"}),
               [this] { setWorkspace(Workspace::Compare); });
+    addAction(window, tr("Inspect"), "showInspect", keys({"Ctrl+3", "Alt+3"}),
+              [this] { setWorkspace(Workspace::Inspect); });
     addAction(window, tr("Ask"), "showAsk", keys({"Ctrl+4", "Alt+4"}),
               [this] { setWorkspace(Workspace::Ask); });
     window->addSeparator();

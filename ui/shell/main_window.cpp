@@ -12,6 +12,7 @@
 #include <QPointer>
 #include <QPushButton>
 #include <QScreen>
+#include <QScrollArea>
 #include <QStatusBar>
 #include <QThreadPool>
 #include <QTimer>
@@ -21,6 +22,7 @@
 #include "core/base/log.h"
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/comparison_panel.h"
+#include "ui/panels/inspect_panel.h"
 #include "ui/panels/library_panel.h"
 #include "ui/panels/pair_pane.h"
 #include "ui/panels/pane_parts.h"
@@ -37,6 +39,7 @@
 #include "ui/shell/dialogs.h"
 #include "ui/shell/drop.h"
 #include "ui/shell/focus_ring.h"
+#include "ui/shell/inspect_workspace.h"
 #include "ui/shell/note_bar.h"
 #include "ui/shell/window_layout.h"
 #include "ui/tokens/token_layer.h"
@@ -66,6 +69,8 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
         new CreateWorkspace(m_link, {m_request, m_viewer, m_queue, m_library, m_status, m_notes}, this);
     m_ask = new AskWorkspace(m_link, m_layer, {m_chat, m_viewer, m_tokens, m_status, m_notes}, this);
     m_compare = new CompareWorkspace(m_link, {m_pair, &m_request->speed(), m_result, m_status, m_notes}, this);
+    m_inspect = new InspectWorkspace(m_link, {m_inspectPanel, m_status, m_notes}, this);
+    connect(m_inspect, &InspectWorkspace::topicsChanged, this, &MainWindow::watchTopics);
     connect(m_library, &LibraryPanel::askRequested, this, &MainWindow::askAbout);
     connect(m_library, &LibraryPanel::compareRequested, this, &MainWindow::compareClip);
     connect(m_workspace, &CreateWorkspace::questionChosen, this, [this](const QString& video, JobId id) {
@@ -158,6 +163,13 @@ void MainWindow::buildPanes() {
     m_chat = new AskPanel;
     m_pair = new PairPane;
     m_result = new ComparisonPanel;
+    m_inspectPanel = new InspectPanel;
+    auto* inspectScroll = new QScrollArea; // all of it is reachable in a small window, too
+    inspectScroll->setObjectName(QStringLiteral("inspectScroll"));
+    inspectScroll->setWidgetResizable(true);
+    inspectScroll->setFrameShape(QFrame::NoFrame);
+    inspectScroll->setFocusPolicy(Qt::NoFocus);
+    inspectScroll->setWidget(m_inspectPanel);
 
     auto* centre = new QWidget;
     auto* centreLayout = new QVBoxLayout(centre);
@@ -166,6 +178,7 @@ void MainWindow::buildPanes() {
     centreLayout->addWidget(m_notes);
     centreLayout->addWidget(m_viewer, 1);
     centreLayout->addWidget(m_pair, 1);
+    centreLayout->addWidget(inspectScroll, 1);
     auto* tokensScroll = new PaneScroll(m_tokens, "tokensScroll");
     centreLayout->addWidget(tokensScroll);
     setCentralWidget(centre);
@@ -179,11 +192,12 @@ void MainWindow::buildPanes() {
     rightLayout->setSpacing(0);
     rightLayout->addWidget(m_queue);
     rightLayout->addWidget(m_library, 1);
-    m_layout =
-        new WindowLayout(this, {m_request, right, m_chat, tokensScroll, m_viewer, m_pair, m_result}, this);
+    m_layout = new WindowLayout(
+        this, {m_request, right, m_chat, tokensScroll, m_viewer, m_pair, m_result, inspectScroll}, this);
     connect(m_layout, &WindowLayout::narrowChanged, this, [this](bool narrow) {
         m_viewer->setCompact(narrow);
         m_pair->setCompact(narrow);
+        m_inspectPanel->setCompact(narrow);
         m_status->setCompact(narrow);
         m_simple->setVisible(!narrow); // the View menu has them, too
         m_expert->setVisible(!narrow);
@@ -238,6 +252,7 @@ void MainWindow::applyTheme(const Theme& theme) {
     m_overlay->setTheme(theme);
     m_layer->setTheme(theme);
     m_layout->fit(theme);
+    m_inspect->setTheme(theme);
 }
 
 void MainWindow::setExpert(bool expert) {
@@ -266,6 +281,7 @@ void MainWindow::setWorkspace(Workspace workspace) {
     m_workspace->setActive(create);
     m_ask->setActive(ask);
     m_compare->setActive(workspace == Workspace::Compare);
+    m_inspect->setActive(workspace == Workspace::Inspect);
     // The same keys start what the workspace is for.
     const auto asKeys = [](std::initializer_list<const char*> list) {
         QList<QKeySequence> out;
@@ -278,9 +294,10 @@ void MainWindow::setWorkspace(Workspace workspace) {
     m_frontAction->setShortcuts(create ? asKeys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"})
                                        : QList<QKeySequence>());
     m_askAction->setShortcuts(ask ? plain : QList<QKeySequence>());
-    (ask      ? m_chat->form().focusTarget()
-     : create ? m_viewer->keyTarget()
-              : m_pair->keyTarget())
+    (ask                               ? m_chat->form().focusTarget()
+     : create                          ? m_viewer->keyTarget()
+     : workspace == Workspace::Inspect ? m_inspectPanel->keyTarget()
+                                       : m_pair->keyTarget())
         ->setFocus(Qt::OtherFocusReason);
 }
 
@@ -304,6 +321,7 @@ void MainWindow::movePane(int direction) {
         {m_chat, m_chat->form().focusTarget()},
         {m_pair, m_pair->keyTarget()},
         {m_result, m_result->focusTarget()},
+        {m_inspectPanel, m_inspectPanel->keyTarget()},
         {m_menuBar, m_menuBar}};
     int current = -1;
     for (int i = 0; i < panes.size(); ++i)
@@ -326,15 +344,24 @@ void MainWindow::movePane(int direction) {
 void MainWindow::showProfiler(bool shown) {
     if (!m_overlay->isAvailable())
         return;
-    // No observer, no cost: the worker measures blocks only while somebody looks.
-    m_link->subscribe(shown ? std::vector<std::string>{"preview", "stage_times", "block_times"}
-                            : std::vector<std::string>{"preview"});
     if (shown && m_link->snapshot()) {
         m_profiler.update(*m_link->snapshot());
         m_overlay->setData(m_profiler);
     }
     m_overlay->setShown(shown);
     m_profilerAction->setChecked(shown);
+    watchTopics();
+}
+
+void MainWindow::watchTopics() {
+    // No observer, no cost: blocks and masks only while somebody looks. The scalars of attention are kept for
+    // every clip, so that Inspect can say afterwards why it was fast.
+    std::vector<std::string> topics{"preview", "attention"};
+    if (m_overlay->isShown())
+        topics.insert(topics.end(), {"stage_times", "block_times"});
+    const auto inspected = m_inspect->topics();
+    topics.insert(topics.end(), inspected.begin(), inspected.end());
+    m_link->subscribe(std::move(topics));
 }
 
 void MainWindow::openPreferences() {
@@ -474,6 +501,9 @@ void MainWindow::dropEvent(QDropEvent* event) {
         return m_workspace->takeImage(drop.file);
     case DropKind::Folder:
         return m_link->addModelFolder(drop.file);
+    case DropKind::Session:
+        setWorkspace(Workspace::Inspect);
+        return m_inspect->openSession(drop.file);
     case DropKind::Prompt:
         return readPromptFile(drop.file);
     case DropKind::None:

@@ -24,6 +24,8 @@ class CompareWorkspace;
 class ComparisonPanel;
 class CreateWorkspace;
 class FocusRing;
+class InspectPanel;
+class InspectWorkspace;
 class LibraryPanel;
 class NoteBar;
 class PairPane;
@@ -72,6 +74,8 @@ public:
     CreateWorkspace& workspace() { return *m_workspace; }
     AskWorkspace& askWorkspace() { return *m_ask; }
     CompareWorkspace& compareWorkspace() { return *m_compare; }
+    InspectWorkspace& inspectWorkspace() { return *m_inspect; }
+    InspectPanel& inspectPanel() { return *m_inspectPanel; }
     PairPane& pairPane() { return *m_pair; }
     ComparisonPanel& comparisonPanel() { return *m_result; }
     void setWorkspace(Workspace workspace);
@@ -105,10 +109,12 @@ private:
     void buildClip();
     void buildAsk();
     void buildCompare();
+    void buildInspect();
     void buildWindowAndHelp();
     void readPromptFile(const QString& file);
     void movePane(int direction);
     void showProfiler(bool shown);
+    void watchTopics(); ///< of the worker: what anything in the window shows just now
     void openPreferences();
     void chooseClip();
     void addModelFolder();
@@ -138,6 +144,8 @@ private:
     CreateWorkspace* m_workspace = nullptr;
     AskWorkspace* m_ask = nullptr;
     CompareWorkspace* m_compare = nullptr;
+    InspectPanel* m_inspectPanel = nullptr;
+    InspectWorkspace* m_inspect = nullptr;
     WindowLayout* m_layout = nullptr;
     WorkspaceSwitch* m_switch = nullptr;
     FocusRing* m_ring = nullptr;

@@ -27,6 +27,7 @@ WindowLayout::WindowLayout(QMainWindow* window, const Panes& panes, QObject* par
     m_result->hide();
     m_panes.tokens->hide();
     m_panes.pair->hide();
+    m_panes.inspect->hide();
 }
 
 QDockWidget* WindowLayout::dock(QWidget* content, const QString& title, const char* objectName,
@@ -49,7 +50,8 @@ void WindowLayout::setWorkspace(Workspace workspace) {
     m_workspace = workspace;
     m_panes.tokens->setVisible(workspace == Workspace::Ask);
     m_panes.pair->setVisible(workspace == Workspace::Compare);
-    m_panes.viewer->setVisible(workspace != Workspace::Compare);
+    m_panes.inspect->setVisible(workspace == Workspace::Inspect);
+    m_panes.viewer->setVisible(workspace == Workspace::Create || workspace == Workspace::Ask);
     showDocks();
     arrange();
     if (workspace == Workspace::Create && !m_narrow && !m_createState.isEmpty())
@@ -99,6 +101,8 @@ void WindowLayout::arrange() {
         m_window->resizeDocks({m_chat}, {m_theme.px(m_narrow ? 320 : small ? 440 : 540)}, Qt::Horizontal);
         return;
     }
+    if (m_workspace == Workspace::Inspect)
+        return;
     if (m_workspace == Workspace::Compare) {
         m_window->addDockWidget(Qt::RightDockWidgetArea, m_result);
         m_window->resizeDocks({m_result}, {m_theme.px(m_narrow ? 260 : 300)}, Qt::Horizontal);

@@ -11,7 +11,8 @@ class QMainWindow;
 namespace canopy::ui {
 
 /// Which panes are docked where in each workspace, and how they fold in a narrow window. The arrangement of
-/// Create is the one that is remembered; Compare and Ask have one fixed dock each.
+/// Create is the one that is remembered; Compare and Ask have one fixed dock each, Inspect
+/// has none.
 class WindowLayout : public QObject {
     Q_OBJECT
 public:
@@ -19,10 +20,11 @@ public:
         QWidget* prompt;
         QWidget* queue; ///< queue and library
         QWidget* chat;
-        QWidget* tokens; ///< below the picture, in Ask
-        QWidget* viewer; ///< in the middle of Create and Ask
-        QWidget* pair;   ///< in the middle of Compare
-        QWidget* result; ///< of a comparison
+        QWidget* tokens;  ///< below the picture, in Ask
+        QWidget* viewer;  ///< in the middle of Create and Ask
+        QWidget* pair;    ///< in the middle of Compare
+        QWidget* result;  ///< of a comparison
+        QWidget* inspect; ///< all of Inspect
     };
     WindowLayout(QMainWindow* window, const Panes& panes, QObject* parent = nullptr);
 

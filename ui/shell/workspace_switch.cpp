@@ -22,6 +22,8 @@ WorkspaceSwitch::WorkspaceSwitch(QWidget* parent)
     const Entry entries[] = {
         {Workspace::Create, tr("Create"), "workspaceCreate", "left", tr("Make clips (Ctrl+1)")},
         {Workspace::Compare, tr("Compare"), "workspaceCompare", "middle", tr("Compare two clips (Ctrl+2)")},
+        {Workspace::Inspect, tr("Inspect"), "workspaceInspect", "middle",
+         tr("See which heads kept what, and why it got faster (Ctrl+3)")},
         {Workspace::Ask, tr("Ask"), "workspaceAsk", "right", tr("Ask about a video (Ctrl+4)")}};
     for (const auto& entry : entries) {
         auto* button = new QPushButton(entry.text);

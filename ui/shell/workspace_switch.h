@@ -8,8 +8,8 @@ class QPushButton;
 
 namespace canopy::ui {
 
-enum class Workspace { Create, Compare, Ask };
-inline constexpr int kWorkspaces = 3;
+enum class Workspace { Create, Compare, Inspect, Ask };
+inline constexpr int kWorkspaces = 4;
 
 /// The workspaces in the top bar. Tells what was chosen; shows what is.
 class WorkspaceSwitch : public QWidget {

@@ -51,6 +51,8 @@ Result<MapTokens> mapTokensFromValue(const Value& root) {
     take(tokens.prunedVeil, overlay["prunedVeil"], "overlay.prunedVeil");
     take(tokens.nonCandidateVeil, overlay["nonCandidateVeil"], "overlay.nonCandidateVeil");
     take(tokens.hatch, overlay["nonCandidateHatch"]["colour"], "overlay.nonCandidateHatch");
+    take(tokens.skippedVeil, overlay["skippedBlockVeil"], "overlay.skippedBlockVeil");
+    take(tokens.queryBlock, overlay["queryBlock"], "overlay.queryBlock");
     take(tokens.plate, overlay["plate"], "overlay.plate");
     take(tokens.plateText, overlay["plateText"], "overlay.plateText");
     tokens.hatchSpacing = overlay["nonCandidateHatch"]["spacing"].asDouble();

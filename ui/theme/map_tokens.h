@@ -20,6 +20,8 @@ struct MapTokens {
     QColor hatch;
     double hatchSpacing = 9; ///< pixels at scale 1
     double hatchWidth = 1.2;
+    QColor skippedVeil; ///< over a block of keys that was not computed
+    QColor queryBlock;  ///< over the chosen block of queries
     QColor plate;
     QColor plateText;
 
