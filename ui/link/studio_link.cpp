@@ -55,7 +55,7 @@ void StudioLink::start() {
                 return;
             }
             m_studio = std::move(**studio);
-            m_studio->subscribe({"preview", "attention"});
+            m_studio->subscribe({"preview", "attention", "chunks"});
             m_timer.start();
             Q_EMIT opened();
             poll();

@@ -11,11 +11,13 @@
 #include <QUrl>
 
 #include "ui/panels/ask_panel.h"
+#include "ui/panels/inspect_pages.h"
 #include "ui/panels/inspect_panel.h"
 #include "ui/panels/pair_pane.h"
 #include "ui/panels/request_panel.h"
 #include "ui/panels/viewer_panel.h"
 #include "ui/shell/ask_workspace.h"
+#include "ui/shell/cache_inspector.h"
 #include "ui/shell/compare_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
@@ -241,9 +243,17 @@ void MainWindow::buildInspect() {
         [&selection] { selection.setStep(selection.cell().step + 1); });
     add(tr("Newest step"), "inspectFollow", [&selection] { selection.follow(); });
     menu->addSeparator();
-    add(tr("The run as a table…"), "inspectTable", [this] { m_inspect->showTable(); });
-    add(tr("Export heads as CSV…"), "inspectCsv", [this] { m_inspect->exportMaps(false); });
-    add(tr("Export maps as NPZ…"), "inspectNpz", [this] { m_inspect->exportMaps(true); });
+    const auto onAttention = [this] { return m_pages->page() == InspectPage::Attention; };
+    add(tr("The run as a table…"), "inspectTable",
+        [this, onAttention] { onAttention() ? m_inspect->showTable() : m_cacheInspector->showTable(); });
+    for (const bool npz : {false, true})
+        add(npz ? tr("Export maps as NPZ…") : tr("Export figures as CSV…"), npz ? "inspectNpz" : "inspectCsv",
+            [this, onAttention, npz] {
+                onAttention() ? m_inspect->exportMaps(npz) : m_cacheInspector->exportRun(npz);
+            });
+    menu->addSeparator();
+    add(tr("Attention"), "inspectShowAttention", [this] { m_pages->setPage(InspectPage::Attention); });
+    add(tr("Cache"), "inspectShowCache", [this] { m_pages->setPage(InspectPage::Cache); });
     menu->addSeparator();
     add(tr("Back to this program's run"), "inspectLive", [this] { m_inspect->showLive(); });
 }

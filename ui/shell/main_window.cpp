@@ -12,7 +12,6 @@
 #include <QPointer>
 #include <QPushButton>
 #include <QScreen>
-#include <QScrollArea>
 #include <QStatusBar>
 #include <QThreadPool>
 #include <QTimer>
@@ -21,7 +20,9 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "ui/panels/ask_panel.h"
+#include "ui/panels/cache_page.h"
 #include "ui/panels/comparison_panel.h"
+#include "ui/panels/inspect_pages.h"
 #include "ui/panels/inspect_panel.h"
 #include "ui/panels/library_panel.h"
 #include "ui/panels/pair_pane.h"
@@ -34,6 +35,7 @@
 #include "ui/panels/tokens_panel.h"
 #include "ui/panels/viewer_panel.h"
 #include "ui/shell/ask_workspace.h"
+#include "ui/shell/cache_inspector.h"
 #include "ui/shell/compare_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
@@ -68,8 +70,11 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     m_workspace =
         new CreateWorkspace(m_link, {m_request, m_viewer, m_queue, m_library, m_status, m_notes}, this);
     m_ask = new AskWorkspace(m_link, m_layer, {m_chat, m_viewer, m_tokens, m_status, m_notes}, this);
-    m_compare = new CompareWorkspace(m_link, {m_pair, &m_request->speed(), m_result, m_status, m_notes}, this);
+    m_compare =
+        new CompareWorkspace(m_link, {m_pair, &m_request->speed(), m_result, m_status, m_notes}, this);
     m_inspect = new InspectWorkspace(m_link, {m_inspectPanel, m_status, m_notes}, this);
+    m_cacheInspector = new CacheInspector(m_link, m_cache, {m_viewer, m_cachePage, m_status, m_notes}, this);
+    connect(m_pages, &InspectPages::pageChanged, this, &MainWindow::showInspectPage);
     connect(m_inspect, &InspectWorkspace::topicsChanged, this, &MainWindow::watchTopics);
     connect(m_library, &LibraryPanel::askRequested, this, &MainWindow::askAbout);
     connect(m_library, &LibraryPanel::compareRequested, this, &MainWindow::compareClip);
@@ -164,12 +169,9 @@ void MainWindow::buildPanes() {
     m_pair = new PairPane;
     m_result = new ComparisonPanel;
     m_inspectPanel = new InspectPanel;
-    auto* inspectScroll = new QScrollArea; // all of it is reachable in a small window, too
-    inspectScroll->setObjectName(QStringLiteral("inspectScroll"));
-    inspectScroll->setWidgetResizable(true);
-    inspectScroll->setFrameShape(QFrame::NoFrame);
-    inspectScroll->setFocusPolicy(Qt::NoFocus);
-    inspectScroll->setWidget(m_inspectPanel);
+    m_cache = new CacheSelection(this);
+    m_cachePage = new CachePage(m_cache);
+    m_pages = new InspectPages(m_inspectPanel, m_cachePage);
 
     auto* centre = new QWidget;
     auto* centreLayout = new QVBoxLayout(centre);
@@ -178,7 +180,7 @@ void MainWindow::buildPanes() {
     centreLayout->addWidget(m_notes);
     centreLayout->addWidget(m_viewer, 1);
     centreLayout->addWidget(m_pair, 1);
-    centreLayout->addWidget(inspectScroll, 1);
+    centreLayout->addWidget(m_pages, 1);
     auto* tokensScroll = new PaneScroll(m_tokens, "tokensScroll");
     centreLayout->addWidget(tokensScroll);
     setCentralWidget(centre);
@@ -193,7 +195,7 @@ void MainWindow::buildPanes() {
     rightLayout->addWidget(m_queue);
     rightLayout->addWidget(m_library, 1);
     m_layout = new WindowLayout(
-        this, {m_request, right, m_chat, tokensScroll, m_viewer, m_pair, m_result, inspectScroll}, this);
+        this, {m_request, right, m_chat, tokensScroll, m_viewer, m_pair, m_result, m_pages}, this);
     connect(m_layout, &WindowLayout::narrowChanged, this, [this](bool narrow) {
         m_viewer->setCompact(narrow);
         m_pair->setCompact(narrow);
@@ -253,6 +255,7 @@ void MainWindow::applyTheme(const Theme& theme) {
     m_layer->setTheme(theme);
     m_layout->fit(theme);
     m_inspect->setTheme(theme);
+    m_cacheInspector->setTheme(theme);
 }
 
 void MainWindow::setExpert(bool expert) {
@@ -269,19 +272,20 @@ Workspace MainWindow::currentWorkspace() const {
 
 void MainWindow::setWorkspace(Workspace workspace) {
     const bool ask = workspace == Workspace::Ask, create = workspace == Workspace::Create;
+    const bool inspect = workspace == Workspace::Inspect; // looks at what Create's viewer holds
     m_switch->setCurrent(workspace);
     if (workspace == m_layout->workspace())
         return;
     m_layout->setWorkspace(workspace);
     // Those that leave the viewer go first.
-    if (!create)
+    if (!create && !inspect)
         m_workspace->setActive(false);
     if (!ask)
         m_ask->setActive(false);
-    m_workspace->setActive(create);
+    m_workspace->setActive(create || inspect);
     m_ask->setActive(ask);
     m_compare->setActive(workspace == Workspace::Compare);
-    m_inspect->setActive(workspace == Workspace::Inspect);
+    showInspectPage();
     // The same keys start what the workspace is for.
     const auto asKeys = [](std::initializer_list<const char*> list) {
         QList<QKeySequence> out;
@@ -294,10 +298,10 @@ void MainWindow::setWorkspace(Workspace workspace) {
     m_frontAction->setShortcuts(create ? asKeys({"Ctrl+Shift+Return", "Ctrl+Shift+Enter"})
                                        : QList<QKeySequence>());
     m_askAction->setShortcuts(ask ? plain : QList<QKeySequence>());
-    (ask                               ? m_chat->form().focusTarget()
-     : create                          ? m_viewer->keyTarget()
-     : workspace == Workspace::Inspect ? m_inspectPanel->keyTarget()
-                                       : m_pair->keyTarget())
+    (ask       ? m_chat->form().focusTarget()
+     : create  ? m_viewer->keyTarget()
+     : inspect ? inspectTarget()
+               : m_pair->keyTarget())
         ->setFocus(Qt::OtherFocusReason);
 }
 
@@ -321,7 +325,7 @@ void MainWindow::movePane(int direction) {
         {m_chat, m_chat->form().focusTarget()},
         {m_pair, m_pair->keyTarget()},
         {m_result, m_result->focusTarget()},
-        {m_inspectPanel, m_inspectPanel->keyTarget()},
+        {m_pages, inspectTarget()},
         {m_menuBar, m_menuBar}};
     int current = -1;
     for (int i = 0; i < panes.size(); ++i)
@@ -353,10 +357,21 @@ void MainWindow::showProfiler(bool shown) {
     watchTopics();
 }
 
+void MainWindow::showInspectPage() {
+    const bool inspect = currentWorkspace() == Workspace::Inspect;
+    m_inspect->setActive(inspect && m_pages->page() == InspectPage::Attention);
+    m_cacheInspector->setActive(inspect && m_pages->page() == InspectPage::Cache);
+}
+
+QWidget* MainWindow::inspectTarget() const {
+    return m_pages->page() == InspectPage::Attention ? m_inspectPanel->keyTarget()
+                                                     : m_cachePage->focusTarget();
+}
+
 void MainWindow::watchTopics() {
-    // No observer, no cost: blocks and masks only while somebody looks. The scalars of attention are kept for
-    // every clip, so that Inspect can say afterwards why it was fast.
-    std::vector<std::string> topics{"preview", "attention"};
+    // No observer, no cost: blocks and masks only while somebody looks. The scalars of attention and of
+    // chunks are kept for every clip, so that Inspect can say afterwards why it was fast.
+    std::vector<std::string> topics{"preview", "attention", "chunks"};
     if (m_overlay->isShown())
         topics.insert(topics.end(), {"stage_times", "block_times"});
     const auto inspected = m_inspect->topics();

@@ -20,10 +20,14 @@ namespace canopy::ui {
 
 class AskPanel;
 class AskWorkspace;
+class CacheInspector;
+class CachePage;
+class CacheSelection;
 class CompareWorkspace;
 class ComparisonPanel;
 class CreateWorkspace;
 class FocusRing;
+class InspectPages;
 class InspectPanel;
 class InspectWorkspace;
 class LibraryPanel;
@@ -76,6 +80,8 @@ public:
     CompareWorkspace& compareWorkspace() { return *m_compare; }
     InspectWorkspace& inspectWorkspace() { return *m_inspect; }
     InspectPanel& inspectPanel() { return *m_inspectPanel; }
+    InspectPages& inspectPages() { return *m_pages; }
+    CacheInspector& cacheInspector() { return *m_cacheInspector; }
     PairPane& pairPane() { return *m_pair; }
     ComparisonPanel& comparisonPanel() { return *m_result; }
     void setWorkspace(Workspace workspace);
@@ -114,6 +120,8 @@ private:
     void readPromptFile(const QString& file);
     void movePane(int direction);
     void showProfiler(bool shown);
+    void showInspectPage(); ///< the page in front follows the clip, the other rests
+    QWidget* inspectTarget() const;
     void watchTopics(); ///< of the worker: what anything in the window shows just now
     void openPreferences();
     void chooseClip();
@@ -146,6 +154,10 @@ private:
     CompareWorkspace* m_compare = nullptr;
     InspectPanel* m_inspectPanel = nullptr;
     InspectWorkspace* m_inspect = nullptr;
+    CacheSelection* m_cache = nullptr;
+    CachePage* m_cachePage = nullptr;
+    InspectPages* m_pages = nullptr;
+    CacheInspector* m_cacheInspector = nullptr;
     WindowLayout* m_layout = nullptr;
     WorkspaceSwitch* m_switch = nullptr;
     FocusRing* m_ring = nullptr;
