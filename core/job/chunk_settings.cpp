@@ -55,6 +55,7 @@ Value toValue(const ChunkSettings& s) {
     v.set("threshold", s.threshold).set("hit_rate", s.hitRate).set("warmup", s.warmup);
     v.set("quantity", reusedQuantityName(s.quantity)).set("kv_budget", s.kvBudget);
     v.set("kv_window", s.kvWindow).set("kv_lambda", s.kvLambda);
+    v.set("given_frames", s.givenFrames);
     v.set("finalize", finalizeKvName(s.finalize)).set("from_chunk", s.fromChunk).set("base", s.basePath);
     if (!s.forced.empty()) {
         Value::Array forced;
@@ -89,6 +90,7 @@ Result<ChunkSettings> chunkSettingsFromValue(const Value& value) {
     reader.read("finalize", kFinalize, s.finalize);
     reader.read("forced", forced);
     reader.read("rescale", s.rescale);
+    reader.read("given_frames", s.givenFrames);
     reader.read("from_chunk", s.fromChunk);
     reader.read("base", s.basePath);
     if (!reader.problem().empty())

@@ -82,7 +82,8 @@ struct ChunkSettings {
     /// Polynomial of degree 4 from the change of time features to that of the output, highest power first;
     /// empty = the model's published or calibrated one.
     std::vector<double> rescale;
-    int fromChunk = 0; ///< blocks before it are taken from `basePath`
+    int givenFrames = 0; ///< latent frames that a given video fills at the start; 0 = none
+    int fromChunk = 0;   ///< blocks before it are taken from `basePath`
     /// Of an earlier clip of the same size, needed where fromChunk is above 0: its session file or its
     /// latents; for the worker always its latents.
     std::string basePath;
@@ -92,7 +93,7 @@ struct ChunkSettings {
 
 /// Map with one key per field: mode, block_frames, ar_step, segments, overlap_frames, add_noise, cache,
 /// feature, threshold, hit_rate, warmup, quantity, kv_budget, kv_window, kv_lambda, finalize, forced (list of
-/// [chunk, first, end]), rescale, from_chunk, base. A missing key leaves the default; wrong
+/// [chunk, first, end]), rescale, given_frames, from_chunk, base. A missing key leaves the default; wrong
 /// types and unknown names are an error.
 Value toValue(const ChunkSettings& settings);
 Result<ChunkSettings> chunkSettingsFromValue(const Value& value);

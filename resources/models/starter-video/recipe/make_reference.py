@@ -107,7 +107,7 @@ def save_small(o, folder, name, frame=None):
     small = {k: o[k] for k in ("ids", "null_ids", "sigmas", "timesteps") if k in o}
     small["latents"] = o["latents"].half()
     if frame:
-        small[f"frames_{frame[0]}"] = frame[1][None, :96, :160]
+        small[f"frames_{frame[0]}"] = frame[1][None, :48, :80]
     os.makedirs(folder, exist_ok=True)
     save_file({k: v.contiguous() for k, v in small.items()}, os.path.join(folder, name + ".safetensors"))
     os.chmod(os.path.join(folder, name + ".safetensors"), 0o644)
