@@ -3,10 +3,12 @@
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QSignalSpy>
+#include <QSlider>
 #include <QTest>
 #include <QToolButton>
 
 #include "ui/panels/request_panel.h"
+#include "ui/panels/speed_box.h"
 #include "ui/theme/fields.h"
 
 using namespace canopy;
@@ -188,6 +190,64 @@ private Q_SLOTS:
         QCOMPARE(changed.count(), 1);
         m_panel->setRequest(fullRequest());
         QCOMPARE(changed.count(), 2); // once for all fields
+    }
+
+    void speedIsRealSettings() {
+        m_panel->setModels({model("df", ModelFamily::SkyReelsDf)});
+        QCOMPARE(int(m_panel->request().attention.method), int(AttentionMethod::Dense));
+        QSignalSpy changed(m_panel.get(), &RequestPanel::changed);
+        child<QPushButton>("speed_balanced")->click();
+        QCOMPARE(changed.count(), 1);
+        const auto request = m_panel->request();
+        QVERIFY(request.attention == attentionOf("balanced", request.steps));
+        // Settings of somebody's own are kept until a place is chosen.
+        auto own = request;
+        own.attention.tau = 0.87;
+        m_panel->setRequest(own);
+        QCOMPARE(m_panel->request().attention.tau, 0.87);
+        QVERIFY(!child<QSlider>("speedSlider")->isEnabled());
+        child<QPushButton>("speed_dense")->click();
+        QCOMPARE(int(m_panel->request().attention.method), int(AttentionMethod::Dense));
+        QTest::keyClick(child<QSlider>("speedSlider"), Qt::Key_Right);
+        QCOMPARE(m_panel->request().attention.tau, attentionOf("faithful", 16).tau);
+    }
+
+    void speedInventsNoFigure() {
+        m_panel->setModels({model("df", ModelFamily::SkyReelsDf)});
+        m_panel->show();
+        StartCheck check;
+        check.request = m_panel->request();
+        m_panel->showCheck(check);
+        QVERIFY(!child<QLabel>("speedSeconds")->isVisible());
+        QCOMPARE(child<QLabel>("speedSource")->text(), QStringLiteral("not measured here"));
+        QVERIFY(child<QPushButton>("measureSpeed")->isVisible());
+
+        SpeedRecord record;
+        record.key = speedKeyOf(check.request, "a machine");
+        for (const auto& [stop, tokens, sparse] :
+             {std::tuple("dense", 720, 0.0), {"dense", 2160, 0.0}, {"balanced", 2160, 0.15}})
+            record.samples.push_back(
+                {stop, tokens, tokens * 1024, 2, 6, sparse > 0 ? 1 : 6, tokens * 1e-4, sparse, 1});
+        record.likeness = {{"balanced", false, 24, 0.8, 2160, 6}};
+        m_panel->speed().setRecords({record}, "another machine");
+        QVERIFY(!child<QLabel>("speedSeconds")->isVisible());
+        m_panel->speed().setRecords({record}, "a machine");
+        QVERIFY(child<QLabel>("speedSeconds")->isVisible());
+        QCOMPARE(child<QLabel>("speedSource")->text(), QStringLiteral("measured on this machine"));
+        child<QPushButton>("speed_balanced")->click();
+        check.request = m_panel->request();
+        m_panel->showCheck(check);
+        QVERIFY(child<QLabel>("speedLikeness")->text().contains(QStringLiteral("Same shot")));
+        child<QPushButton>("speed_draft")->click(); // never measured: no figure
+        check.request = m_panel->request();
+        m_panel->showCheck(check);
+        QVERIFY(!child<QLabel>("speedSeconds")->isVisible());
+        m_panel->speed().setMeasuring(QStringLiteral("Measuring clip 1 of 12"));
+        QVERIFY(child<QPushButton>("measureSpeedCancel")->isVisible());
+        QVERIFY(!child<QPushButton>("measureSpeed")->isVisible());
+        m_panel->speed().showProblem(QStringLiteral("A clip of the measurement was not made."));
+        QVERIFY(child<QLabel>("speedProgress")->isVisible());
+        QVERIFY(child<QPushButton>("measureSpeed")->isVisible());
     }
 
 private:

@@ -299,7 +299,9 @@ void CreateWorkspace::onSnapshot(const SnapshotPtr& snapshot) {
     showJobs();
     m_p.status->setSnapshot(*snapshot);
     m_p.request->setDevices(snapshot->worker.devices);
-    if (m_active && runningClip() && snapshot->running != m_lastRunning && m_follow)
+    // Clips of a measurement (the only reserved jobs here) go again: the eye stays on what it looks at.
+    const bool measures = runningClip() && runningClip()->record.target.reserved;
+    if (m_active && runningClip() && !measures && snapshot->running != m_lastRunning && m_follow)
         showJob(snapshot->running);
     m_lastRunning = snapshot->running;
     m_p.viewer->setRunning(runningClip());
