@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "models" / "starter-video" / "recipe"))
 import world  # noqa: E402
 
-HEIGHT, WIDTH, FRAMES, FPS = 192, 320, 33, 16
+HEIGHT, WIDTH, FRAMES, FPS = 192, 320, 97, 16
 KINDS = ("scene", "time_of_day", "subject", "colour", "count", "direction")
 
 
