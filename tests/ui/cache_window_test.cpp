@@ -27,11 +27,11 @@ private Q_SLOTS:
         WindowDriver d("canopy-fake-worker");
         QTRY_VERIFY_WITH_TIMEOUT(d.canGenerate(), kPatience);
         auto& window = d.window();
-        d.find<QAction>("inspectCache")->trigger();
+        d.find<QAction>("inspectShowCache")->trigger();
         QCOMPARE(int(window.currentWorkspace()), int(ui::Workspace::Inspect));
         auto* map = d.find<ui::CacheMapView>("cacheMap");
-        QVERIFY(map->isVisible() && map->hasFocus());
-        auto& selection = window.cacheSelection();
+        QVERIFY(map->isVisible());
+        auto& selection = *window.findChild<ui::CacheSelection*>();
         QTRY_VERIFY_WITH_TIMEOUT(selection.emptyWords().startsWith(QStringLiteral("No clip is shown")),
                                  kPatience);
 
@@ -46,8 +46,9 @@ private Q_SLOTS:
             QCOMPARE(int(selection.scene().cells[i].state), int(expected.cells[i].state));
 
         // One time for picture and map, both ways.
-        showClip(d, 1);
-        d.find<QAction>("inspectCache")->trigger();
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), fileOf(d, 1), kPatience);
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), d.lastJob()->record.clip()->frames,
+                                  kPatience);
         QCOMPARE(window.cacheInspector().shownJob(), id);
         const auto held = selection.scenePtr();
         const auto& scene = *held;
@@ -55,12 +56,13 @@ private Q_SLOTS:
         playback.pause();
         playback.seek(playback.frames() - 1);
         QCOMPARE(selection.frame(), scene.frames() - 1);
+        map->setFocus();
         selection.select(1, 0);
         QTest::keyClick(map, Qt::Key_Return);
         QCOMPARE(scene.chunkAt(selection.frame()), 1);
 
         // The text form.
-        d.find<QAction>("inspectCacheTable")->trigger();
+        d.find<QAction>("inspectTable")->trigger();
         auto* dialog = d.find<ui::CacheTableDialog>("cacheTable");
         QVERIFY(dialog);
         QCOMPARE(dialog->findChild<QTableView*>(QStringLiteral("cacheTableChunks"))->model()->rowCount(),
@@ -69,8 +71,7 @@ private Q_SLOTS:
 
         // A clip made as a whole has no map, and the window says so; back at the first, its map is there.
         make(d, SamplingMode::Whole, 2);
-        showClip(d, 2);
-        d.find<QAction>("inspectCache")->trigger();
+        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), fileOf(d, 2), kPatience);
         QTRY_VERIFY_WITH_TIMEOUT(selection.scene().isEmpty(), kPatience);
         QVERIFY(selection.emptyWords().contains(QStringLiteral("as a whole")));
         QCOMPARE(window.cacheInspector().shownJob(), JobId(0));
@@ -85,14 +86,6 @@ private:
     static QString fileOf(WindowDriver& d, int clip) {
         const auto& jobs = d.link().snapshot()->jobs;
         return QString::fromStdString(jobs[std::size_t(clip - 1)].record.resultFile.string());
-    }
-
-    /// In Create, which shows the newest clip once it is done.
-    static void showClip(WindowDriver& d, int clip) {
-        d.find<QAction>("showCreate")->trigger();
-        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), fileOf(d, clip), kPatience);
-        QTRY_COMPARE_WITH_TIMEOUT(d.viewer().playback().frames(), d.lastJob()->record.clip()->frames,
-                                  kPatience);
     }
 
     static void make(WindowDriver& d, SamplingMode mode, int clips) {
