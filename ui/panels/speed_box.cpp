@@ -230,10 +230,10 @@ void SpeedBox::show() {
                       : known ? tr("measured on this machine")
                               : tr("not measured here"));
     const auto& place = m_slider->stops()[std::size_t(at)];
-    const auto prediction = m_own ? std::nullopt : place.prediction;
-    m_seconds->setVisible(prediction.has_value());
-    m_interval->setVisible(prediction.has_value());
-    m_factor->setVisible(prediction.has_value() && at > 0);
+    const SpeedPrediction* prediction = !m_own && place.prediction ? &*place.prediction : nullptr;
+    m_seconds->setVisible(prediction != nullptr);
+    m_interval->setVisible(prediction != nullptr);
+    m_factor->setVisible(prediction != nullptr && at > 0);
     QString spoken = place.label;
     if (prediction) {
         m_seconds->setText(tr("%1 s").arg(figure(prediction->seconds)));
