@@ -1,5 +1,9 @@
 #include "ui/shell/inspect_workspace.h"
 
+#include <filesystem>
+#include <span>
+#include <string_view>
+
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QPointer>
@@ -12,6 +16,7 @@
 #include "ui/panels/inspect_panel.h"
 #include "ui/panels/status_strip.h"
 #include "ui/shell/note_bar.h"
+#include "ui/theme/dresser.h"
 
 namespace canopy::ui {
 

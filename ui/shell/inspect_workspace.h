@@ -1,9 +1,16 @@
 #pragma once
 
+#include <functional>
+#include <string>
+#include <vector>
+
 #include <QObject>
 
 #include "ui/attention/attention_selection.h"
 #include "ui/link/studio_link.h"
+#include "ui/theme/theme.h"
+
+class QWidget;
 
 namespace canopy::ui {
 

@@ -76,6 +76,7 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
     m_cacheInspector = new CacheInspector(m_link, m_cache, {m_viewer, m_cachePage, m_status, m_notes}, this);
     connect(m_pages, &InspectPages::pageChanged, this, &MainWindow::showInspectPage);
     connect(m_inspect, &InspectWorkspace::topicsChanged, this, &MainWindow::watchTopics);
+    connect(m_link, &StudioLink::opened, this, &MainWindow::watchTopics);
     connect(m_library, &LibraryPanel::askRequested, this, &MainWindow::askAbout);
     connect(m_library, &LibraryPanel::compareRequested, this, &MainWindow::compareClip);
     connect(m_workspace, &CreateWorkspace::questionChosen, this, [this](const QString& video, JobId id) {
@@ -369,6 +370,8 @@ QWidget* MainWindow::inspectTarget() const {
 }
 
 void MainWindow::watchTopics() {
+    if (!m_link->isOpen())
+        return; // asked again when it is
     // No observer, no cost: blocks and masks only while somebody looks. The scalars of attention and of
     // chunks are kept for every clip, so that Inspect can say afterwards why it was fast.
     std::vector<std::string> topics{"preview", "attention", "chunks"};
