@@ -110,13 +110,8 @@ void InspectWorkspace::openSession(const QString& file) {
                                        .arg(runs->size()),
                                    {},
                                    {}});
-            the last one is shown
-                .", nullptr, int(runs->size()))
-                .arg(QFileInfo(file).fileName()),
-                {}, {}
         });
     });
-});
 }
 
 void InspectWorkspace::saveSession() {
