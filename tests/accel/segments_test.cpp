@@ -97,7 +97,9 @@ TEST_CASE("segments are clips of their own that begin with the last block of the
 
     auto whole = clip(model.record(), 5);
     whole.chunks.segments = 2; // blocks 0 to 2 and 2 to 4
-    REQUIRE(chunkLayout(whole, defaults).segments == std::vector<ChunkSegment>{{0, 3, 0}, {2, 3, 1}});
+    const bool twoParts =
+        chunkLayout(whole, defaults).segments == std::vector<ChunkSegment>{{0, 3, 0}, {2, 3, 1}};
+    REQUIRE(twoParts);
     const auto joined = made(dit, text, defaults, whole, noise);
 
     auto part = clip(model.record(), 3);
