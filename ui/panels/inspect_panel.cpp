@@ -130,6 +130,7 @@ QWidget* InspectPanel::buildModel() {
     m_live = new QPushButton(tr("Newest"));
     m_live->setObjectName(QStringLiteral("inspectNewest"));
     m_live->setToolTip(tr("Go to the newest step and follow the run"));
+    m_live->setAccessibleName(m_live->toolTip());
     m_live->setProperty("kind", "plain");
     connect(m_stepBack, &QToolButton::clicked, this,
             [this] { m_selection->setStep(m_selection->cell().step - 1); });
@@ -215,6 +216,7 @@ QWidget* InspectPanel::buildCell() {
     m_back->setObjectName(QStringLiteral("inspectBackToLive"));
     m_back->setProperty("kind", "plain");
     m_back->setToolTip(tr("Close the recording and show this program's own run"));
+    m_back->setAccessibleName(m_back->toolTip());
     connect(m_back, &QPushButton::clicked, this, &InspectPanel::liveRequested);
     m_table =
         iconButton(QStringLiteral("table"), tr("Show as a table"), QStringLiteral("inspectTableButton"));
