@@ -59,7 +59,8 @@ public:
     virtual void jobWords(JobId job, const std::string& text) { (void)job, (void)text; }
     /// Which video tokens were chosen: a TokenRun as CBOR.
     virtual void jobTokens(JobId job, BlobPtr run) { (void)job, (void)run; }
-    /// What sparse attention did in one step: a canopy::AttentionStep; where the topic "attention" is watched.
+    /// What sparse attention did in one step: a canopy::AttentionStep; where the topic "attention" is
+    /// watched.
     virtual void jobAttentionStep(JobId job, const Value& step) { (void)job, (void)step; }
     /// Block masks as CBOR; where the topic of their layer is watched.
     virtual void jobAttentionMasks(JobId job, BlobPtr masks) { (void)job, (void)masks; }

@@ -45,8 +45,8 @@ struct CancelJob {
 };
 
 /// Topics that someone watches: "preview", "stage_times", "block_times", "attention" (AttentionStepDone),
-/// "attention_stats", "attention_masks" (of every layer), "attention_masks/<layer>", "chunks". No observer, no
-/// cost.
+/// "attention_stats", "attention_masks" (of every layer), "attention_masks/<layer>", "chunks". No observer,
+/// no cost.
 struct Subscribe {
     std::vector<std::string> topics;
 };

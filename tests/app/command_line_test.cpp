@@ -137,9 +137,10 @@ TEST_CASE("sparse attention is resolved, and what the chosen method does not rea
 TEST_CASE("clips in blocks are resolved, and what the other choices make meaningless is refused") {
     const Home home;
     const std::string ask = "generate --prompt 'a red boat' --dry-run --progress jsonl --steps 20 ";
-    const auto good = home.run(ask + "--mode chunked --block-frames 3 --ar-step 5 --segments 1 --cache flowcache "
-                                     "--hit-rate 0.4 --cache-quantity residual --kv-budget 5 --kv-lambda 0.2 "
-                                     "--finalize-kv none --force-steps 1:2-4 --frames 33 --stats s.json");
+    const auto good =
+        home.run(ask + "--mode chunked --block-frames 3 --ar-step 5 --segments 1 --cache flowcache "
+                       "--hit-rate 0.4 --cache-quantity residual --kv-budget 5 --kv-lambda 0.2 "
+                       "--finalize-kv none --force-steps 1:2-4 --frames 33 --stats s.json");
     CHECK_MESSAGE(good.code == 0, good.err << good.out);
     const auto plan = parseJson(good.out.substr(0, good.out.find('\n')));
     REQUIRE(plan.ok());

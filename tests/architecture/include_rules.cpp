@@ -92,7 +92,8 @@ std::optional<std::string_view> breachOf(std::string_view path, const Include& i
         if (target.find("imgui") != std::string_view::npos && !path.starts_with("ui/overlay/"))
             return "Dear ImGui is included in ui/overlay only";
         if (target.starts_with("ui/") && climbs(kWindowRanks, path, target))
-            return "inside ui: theme <- link, models <- viewer, overlay <- tokens, compare, cache, attention <- panels "
+            return "inside ui: theme <- link, models <- viewer, overlay <- tokens, compare, cache, attention "
+                   "<- panels "
                    "<- "
                    "shell";
     } else if (path.starts_with("accel/")) {

@@ -29,6 +29,8 @@ private Q_SLOTS:
         const auto file = d.folder() / "made.canopy";
         const auto made = ui::test::madeTelemetry(8, true);
         QVERIFY(saveTelemetry(*made, file).ok());
+        d.window().activateWindow();
+        QVERIFY(QTest::qWaitForWindowActive(&d.window()));
         QTest::keyClick(&d.window(), Qt::Key_3, Qt::ControlModifier);
         QCOMPARE(int(d.window().currentWorkspace()), int(ui::Workspace::Inspect));
         QVERIFY(d.window().inspectPanel().isVisible() && !d.viewer().isVisible());
