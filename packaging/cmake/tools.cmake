@@ -2,7 +2,7 @@
 option(CANOPY_USE_CCACHE "Compile through ccache when it is installed" ON)
 option(CANOPY_USE_MOLD "Link with mold when it is installed" ON)
 
-if(CANOPY_USE_CCACHE AND CMAKE_CXX_COMPILER_LAUNCHER MATCHES "^(.*ccache)?$")
+if(CANOPY_USE_CCACHE AND "${CMAKE_CXX_COMPILER_LAUNCHER}" MATCHES "^(.*ccache)?$")
     find_program(CANOPY_CCACHE ccache)
     if(CANOPY_CCACHE)
         # Without this sloppiness ccache refuses to cache what uses a precompiled header. Paths below the checkout are
