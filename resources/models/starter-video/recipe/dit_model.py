@@ -4,7 +4,6 @@ The transformer is diffusers' SkyReelsV2Transformer3DModel.  `dit_forward` is th
 broadcast instead of repeated for every token, block-causal attention is done block by block.  `python dit_model.py` compares.
 """
 import copy
-import json
 import math
 import os
 
@@ -267,36 +266,26 @@ def load_packed(dit, enc, folder):
         raise SystemExit(f"text encoder: {left}, expected the tensors of UMT5EncoderModel; use a folder written by pack.py")
 
 
-def save_shards(dit, enc, out, dtype=torch.bfloat16, limit=15_900_000):
-    """Transformer in shards under `limit` bytes with an index, text encoder in one file."""
-    from safetensors.torch import save_file
-    os.makedirs(os.path.join(out, "transformer"), exist_ok=True)
-    sd = {k: v.detach().to(dtype).cpu().contiguous() for k, v in dit.state_dict().items()}
-    shards, size = [{}], 0
-    for k, v in sd.items():
-        n = v.numel() * v.element_size()
-        if size + n > limit:
-            shards.append({})
-            size = 0
-        shards[-1][k] = v
-        size += n
-    index = {"metadata": {"total_size": sum(v.numel() * v.element_size() for v in sd.values())}, "weight_map": {}}
-    for i, s in enumerate(shards):
-        name = f"diffusion_pytorch_model-{i + 1:05d}-of-{len(shards):05d}.safetensors"
-        save_file(s, os.path.join(out, "transformer", name), metadata={"format": "pt"})
-        index["weight_map"].update({k: name for k in s})
-    json.dump(index, open(os.path.join(out, "index.json"), "w"))
-    es = {k: v.detach().to(dtype).cpu().contiguous() for k, v in enc.state_dict().items() if k != "encoder.embed_tokens.weight"}
-    save_file(es, os.path.join(out, "text_encoder.safetensors"), metadata={"format": "pt"})
+def packed(module):
+    """The module's weights as shipped: bf16, linear ones as 8-bit rows; on the CPU."""
+    import pack
+    sd = module.state_dict()
+    return pack.pack({k: v.detach().to(torch.bfloat16).cpu().contiguous() for k, v in sd.items() if k != "encoder.embed_tokens.weight"})
+
+
+def save_packed(dit, enc, out):
+    """Weight files of out/transformer and out/text_encoder as shipped; the config.json files stay those of the model."""
+    import pack
+    pack.write(packed(dit), os.path.join(out, "transformer"), "diffusion_pytorch_model")
+    pack.write(packed(enc), os.path.join(out, "text_encoder"), "model")
 
 
 def rounded(dit, enc):
-    """Copies that carry the weights as shipped: bf16, then 8-bit rows and back."""
+    """Copies that carry the weights as shipped, expanded again."""
     import pack
     d, e = copy.deepcopy(dit), copy.deepcopy(enc)
     for m in (d, e):
-        sd = {k: v.to(torch.bfloat16) for k, v in m.state_dict().items() if k != "encoder.embed_tokens.weight"}
-        m.load_state_dict({k: v.to(next(m.parameters()).device) for k, v in pack.expand(pack.pack({k: v.cpu() for k, v in sd.items()})).items()}, strict=False)
+        m.load_state_dict({k: v.to(next(m.parameters()).device) for k, v in pack.expand(packed(m)).items()}, strict=False)
     return d, e
 
 

@@ -406,11 +406,11 @@ def train(a):
                     raise SystemExit("the loss is not a number; expected finite values, lower the learning rates")
             if saved < int(el * 4):
                 saved += 1
-                dit_model.save_shards(tr.ema, tr.ema_enc, a.out)
+                dit_model.save_packed(tr.ema, tr.ema_enc, a.out)
                 print("saved", at(), flush=True)
         torch.cuda.synchronize() if tr.cuda else None
     log["steps"], log["seen"] = i, seen
-    dit_model.save_shards(tr.ema, tr.ema_enc, a.out)
+    dit_model.save_packed(tr.ema, tr.ema_enc, a.out)
     print(f"steps {i}, clips seen {seen}, {at()}", flush=True)
     BLOCK_FN["fn"] = block_fwd
     tr.graphs.clear()
