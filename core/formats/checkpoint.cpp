@@ -4,6 +4,7 @@
 #include <cassert>
 #include <set>
 
+#include "core/base/file_error.h"
 #include "core/base/value_codec.h"
 #include "core/formats/safetensors.h"
 
@@ -12,10 +13,6 @@ namespace canopy {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error at(const fs::path& path, const Error& error) {
-    return makeError(error.code, error.message + ": " + path.string());
-}
 
 /// A shard is a plain file name beside its index; anything that could leave the folder is refused.
 bool isPlainShardName(std::string_view name) {
@@ -98,13 +95,13 @@ Result<SafetensorsFile> SafetensorsFile::open(const fs::path& path, const Safete
         return read.error();
     const auto length = safetensorsHeaderLength(start, file->size(), limits);
     if (!length)
-        return at(path, length.error());
+        return inFile(path, length.error());
     start.resize(*length + 8);
     if (auto read = file->read(0, start); !read)
         return read.error();
     auto header = parseSafetensorsHeader(start, file->size(), limits);
     if (!header)
-        return at(path, header.error());
+        return inFile(path, header.error());
     return SafetensorsFile(std::move(*file), std::move(*header));
 }
 
@@ -160,7 +157,7 @@ Result<Checkpoint> Checkpoint::openIndex(const fs::path& path, const Safetensors
         return text.error();
     const auto index = parseIndex(*text, limits);
     if (!index)
-        return at(path, index.error());
+        return inFile(path, index.error());
     std::vector<fs::path> files;
     for (const auto& shard : index->shards)
         files.push_back(path.parent_path() / shard);

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "core/base/file_error.h"
 #include "core/base/files.h"
 #include "core/formats/known_models.h"
 #include "core/formats/model_config_json.h"
@@ -18,12 +19,6 @@ namespace canopy {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error at(const fs::path& path, const Error& error) {
-    if (error.message.find(path.string()) != std::string::npos)
-        return error;
-    return makeError(error.code, error.message + ": " + path.string());
-}
 
 std::string withArticle(ModelPart part) {
     return (part == ModelPart::Vae ? "an " : "a ") + std::string(modelPartName(part));
@@ -51,7 +46,7 @@ public:
             return files.error();
         auto tensors = recognisePart(*files, headDim);
         if (!tensors)
-            return at(files->files().front(), tensors.error());
+            return inFile(files->files().front(), tensors.error());
         return FoundPart{std::move(*tensors), files->files()};
     }
 
@@ -82,7 +77,7 @@ Result<ModelRecord> finish(ModelRecord r, const std::string& name) {
             return json.error();
         auto defaults = parseModelDefaults(*json);
         if (!defaults)
-            return at(r.root / "canopy.json", defaults.error());
+            return inFile(r.root / "canopy.json", defaults.error());
         r.defaults = std::move(*defaults);
     } else {
         r.defaults = knownModelDefaults(r.dit, name);
@@ -94,7 +89,7 @@ Result<ModelRecord> finish(ModelRecord r, const std::string& name) {
         r.missing.push_back("The tokenizer is missing: put spiece.model or tokenizer.json of umt5-xxl into " +
                             (folder / "tokenizer").string());
     if (auto ok = checkModelRecord(r); !ok)
-        return at(r.root, ok.error());
+        return inFile(r.root, ok.error());
     return r;
 }
 
@@ -130,7 +125,7 @@ Result<Config> configOf(const fs::path& folder, Result<Config> (*parse)(const Va
         return json.error();
     auto config = parse(*json);
     if (!config)
-        return at(folder / "config.json", config.error());
+        return inFile(folder / "config.json", config.error());
     return config;
 }
 
@@ -399,7 +394,7 @@ std::vector<ScanResult> scanLooseFolder(const fs::path& folder, const std::strin
         const auto& part = catalog.part(group);
         if (!part) {
             const fs::path file = group.index.empty() ? group.files.front() : group.index;
-            out.push_back({file, std::nullopt, at(file, part.error())});
+            out.push_back({file, std::nullopt, inFile(file, part.error())});
         } else if (part->tensors.part == ModelPart::Transformer) {
             transformers.push_back(&*part);
         }

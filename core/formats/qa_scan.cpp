@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "core/base/file_error.h"
 #include "core/base/files.h"
 #include "core/formats/model_config_json.h"
 #include "core/formats/model_folders.h"
@@ -20,12 +21,6 @@ namespace canopy {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error at(const fs::path& path, const Error& error) {
-    if (error.message.find(path.string()) != std::string::npos)
-        return error;
-    return makeError(error.code, error.message + ": " + path.string());
-}
 
 /// The weights of a folder: the group with an index or of the usual name where there are several.
 Result<Checkpoint> openWeights(const fs::path& folder) {
@@ -162,7 +157,7 @@ Result<void> readPreprocessor(const fs::path& folder, QaModelRecord& r) {
         if (!json)
             return json.error();
         auto ok = readQaPreprocessor(*json, r.vision.imageSize, r.imageMean, r.imageStd);
-        return ok ? ok : at(folder / name, ok.error());
+        return ok ? ok : inFile(folder / name, ok.error());
     }
     return {};
 }
@@ -187,22 +182,22 @@ Result<QaModelRecord> scanReleaseFolder(const fs::path& folder, const std::strin
         return json.error();
     const auto config = parseQaConfig(*json);
     if (!config)
-        return at(folder / "config.json", config.error());
+        return inFile(folder / "config.json", config.error());
     const auto files = openWeights(folder);
     if (!files)
         return files.error();
     const auto names = qaTensorNames(*files);
     if (!names)
-        return at(folder, names.error());
+        return inFile(folder, names.error());
     const auto shapes = qaShapes(*files, *names);
     if (!shapes)
-        return at(folder, shapes.error());
+        return inFile(folder, shapes.error());
     const auto vision = towerOf(*config, *shapes);
     if (!vision)
-        return at(folder, vision.error());
+        return inFile(folder, vision.error());
     const auto language = languageOf(*config, *shapes);
     if (!language)
-        return at(folder, language.error());
+        return inFile(folder, language.error());
     const auto hash = shortHash(*files);
     if (!hash)
         return hash.error();
@@ -234,11 +229,11 @@ Result<QaModelRecord> scanReleaseFolder(const fs::path& folder, const std::strin
         if (!own)
             return own.error();
         if (auto ok = readQaDefaults(*own, r.defaults); !ok)
-            return at(folder / "canopy.json", ok.error());
+            return inFile(folder / "canopy.json", ok.error());
     }
     r.defaults.starter = isInside(folder, builtinModelFolder());
     if (auto ok = checkQaModel(r); !ok)
-        return at(folder, ok.error());
+        return inFile(folder, ok.error());
     return r;
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "core/base/file_error.h"
 #include "core/base/files.h"
 #include "core/formats/charsmap.h"
 #include "core/formats/piece_trie.h"
@@ -183,14 +184,6 @@ std::vector<std::int32_t> UnigramTokenizer::Model::segment(std::string_view text
     return ids;
 }
 
-namespace {
-
-Error at(const std::filesystem::path& path, const Error& error) {
-    return makeError(error.code, error.message + ": " + path.string());
-}
-
-} // namespace
-
 Result<UnigramTokenizer> UnigramTokenizer::open(const std::filesystem::path& path) {
     if (path.extension() == ".safetensors")
         return fromTensor(path);
@@ -205,7 +198,7 @@ Result<UnigramTokenizer> UnigramTokenizer::open(const std::filesystem::path& pat
                    ? fromTokenizerJson({reinterpret_cast<const char*>(bytes->data()), bytes->size()})
                    : fromSentencePiece(*bytes);
     if (!out)
-        return at(path, out.error());
+        return inFile(path, out.error());
     return out;
 }
 
@@ -222,7 +215,7 @@ Result<UnigramTokenizer> UnigramTokenizer::fromTensor(const std::filesystem::pat
             return read.error();
         auto out = fromSentencePiece(bytes);
         if (!out)
-            return at(path, out.error());
+            return inFile(path, out.error());
         return out;
     }
     return makeError(ErrorCode::NotFound,

@@ -4,7 +4,7 @@
 #include <QPushButton>
 #include <QSignalSpy>
 
-#include "tests/ui/window_driver.h"
+#include "tests/ui/ask_driver.h"
 #include "ui/panels/answer_card.h"
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/question_group.h"
@@ -14,6 +14,7 @@
 #include "ui/tokens/token_layer.h"
 
 using namespace canopy;
+using canopy::test::answered;
 using canopy::test::WindowDriver;
 
 namespace {
@@ -143,22 +144,7 @@ private Q_SLOTS:
     }
 
 private:
-    static void ask(WindowDriver& d, const QString& question) {
-        auto* field = d.find<QPlainTextEdit>("questionField");
-        field->setFocus();
-        QTest::keyClicks(field, question);
-        QTRY_VERIFY_WITH_TIMEOUT(d.find<QPushButton>("askButton")->isEnabled(), kPatience);
-        QTest::keyClick(field, Qt::Key_Return, Qt::ControlModifier);
-    }
-    static bool answered(WindowDriver& d, std::size_t runs) {
-        const auto& groups = d.window().askPanel().groups();
-        if (groups.empty() || groups.back().asks.size() < runs)
-            return false;
-        for (const auto& ask : groups.back().asks)
-            if (!ask.answer)
-                return false;
-        return true;
-    }
+    static void ask(WindowDriver& d, const QString& question) { canopy::test::ask(d, question, kPatience); }
     /// For the eye, where CANOPY_PICTURES names a folder.
     static void picture(WindowDriver& d, const char* name) {
         const QString folder = qEnvironmentVariable("CANOPY_PICTURES");

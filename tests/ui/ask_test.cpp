@@ -5,6 +5,7 @@
 #include <QSignalSpy>
 #include <QTest>
 
+#include "tests/ui/dark_theme.h"
 #include "tests/ui/made_run.h"
 #include "ui/panels/answer_card.h"
 #include "ui/panels/ask_panel.h"
@@ -53,12 +54,8 @@ class AskTest : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        auto tokens = loadThemeResources();
-        QVERIFY2(tokens.ok(), tokens.ok() ? "" : tokens.error().message.c_str());
-        m_themes = std::make_unique<ThemeManager>(*tokens);
-        m_themes->setChoice(ThemeChoice::Dark);
-        m_themes->setScale(1);
-        m_themes->apply();
+        m_themes = canopy::test::darkTheme();
+        QVERIFY(m_themes);
     }
 
     void readoutFollowsTheCut() {

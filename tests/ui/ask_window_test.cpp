@@ -4,8 +4,8 @@
 #include <QPushButton>
 #include <QSlider>
 
+#include "tests/ui/ask_driver.h"
 #include "tests/ui/made_run.h"
-#include "tests/ui/window_driver.h"
 #include "ui/panels/ask_panel.h"
 #include "ui/panels/question_group.h"
 #include "ui/panels/run_export.h"
@@ -18,6 +18,7 @@
 #include "ui/viewer/video_view.h"
 
 using namespace canopy;
+using canopy::test::answered;
 using canopy::test::WindowDriver;
 
 namespace {
@@ -296,22 +297,7 @@ private:
         QTRY_VERIFY_WITH_TIMEOUT(d.viewer().playback().frames() > 8, kPatience);
         QTRY_VERIFY_WITH_TIMEOUT(d.viewer().shownSeconds() >= 0, kPatience);
     }
-    static void ask(WindowDriver& d, const QString& question) {
-        auto* field = d.find<QPlainTextEdit>("questionField");
-        field->setFocus();
-        QTest::keyClicks(field, question);
-        QTRY_VERIFY_WITH_TIMEOUT(d.find<QPushButton>("askButton")->isEnabled(), kPatience);
-        QTest::keyClick(field, Qt::Key_Return, Qt::ControlModifier);
-    }
-    static bool answered(WindowDriver& d, std::size_t runs) {
-        const auto& groups = d.window().askPanel().groups();
-        if (groups.empty() || groups.back().asks.size() < runs)
-            return false;
-        for (const auto& ask : groups.back().asks)
-            if (!ask.answer)
-                return false;
-        return true;
-    }
+    static void ask(WindowDriver& d, const QString& question) { canopy::test::ask(d, question, kPatience); }
 };
 
 QTEST_MAIN(AskWindowTest)

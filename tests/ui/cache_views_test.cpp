@@ -6,6 +6,7 @@
 #include <QTableView>
 #include <QTest>
 
+#include "tests/ui/dark_theme.h"
 #include "tests/ui/made_chunks.h"
 #include "ui/cache/cache_export.h"
 #include "ui/cache/cache_map_view.h"
@@ -46,12 +47,8 @@ class CacheViewsTest : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        auto tokens = loadThemeResources();
-        QVERIFY2(tokens.ok(), tokens.ok() ? "" : tokens.error().message.c_str());
-        m_themes = std::make_unique<ThemeManager>(*tokens);
-        m_themes->setChoice(ThemeChoice::Dark);
-        m_themes->setScale(1);
-        m_themes->apply();
+        m_themes = canopy::test::darkTheme();
+        QVERIFY(m_themes);
     }
 
     void sceneAlignsChunksWithFrames() {

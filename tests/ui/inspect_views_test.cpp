@@ -6,6 +6,7 @@
 #include <QTest>
 #include <QToolButton>
 
+#include "tests/ui/dark_theme.h"
 #include "tests/ui/made_telemetry.h"
 #include "ui/attention/drift_view.h"
 #include "ui/attention/head_grid.h"
@@ -25,12 +26,8 @@ class InspectViewsTest : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        auto tokens = loadThemeResources();
-        QVERIFY2(tokens.ok(), tokens.ok() ? "" : tokens.error().message.c_str());
-        m_themes = std::make_unique<ThemeManager>(*tokens);
-        m_themes->setChoice(ThemeChoice::Dark);
-        m_themes->setScale(1);
-        m_themes->apply();
+        m_themes = canopy::test::darkTheme();
+        QVERIFY(m_themes);
     }
 
     void followsUntilAnEarlierStepIsChosen() {

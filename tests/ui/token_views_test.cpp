@@ -4,6 +4,7 @@
 #include <QSignalSpy>
 #include <QTest>
 
+#include "tests/ui/dark_theme.h"
 #include "tests/ui/made_run.h"
 #include "ui/theme/theme_manager.h"
 #include "ui/tokens/forest_view.h"
@@ -37,11 +38,8 @@ class TokenViewsTest : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        auto tokens = loadThemeResources();
-        QVERIFY2(tokens.ok(), tokens.ok() ? "" : tokens.error().message.c_str());
-        m_themes = std::make_unique<ThemeManager>(*tokens);
-        m_themes->setChoice(ThemeChoice::Dark);
-        m_themes->setScale(1);
+        m_themes = canopy::test::darkTheme();
+        QVERIFY(m_themes);
     }
 
     void overlayKeepsClearDimsAndHatches() {
