@@ -58,19 +58,42 @@ void JobRunner::cancel(JobId job) {
     {
         const std::lock_guard lock(m_mutex);
         if (m_running == job && m_runningStop) {
+            m_pausing = false;
             m_runningStop->request_stop();
             return;
         }
-        const auto it =
-            std::find_if(m_queue.begin(), m_queue.end(), [&](const StartJob& j) { return j.job == job; });
-        if (it != m_queue.end()) {
-            waiting = std::move(*it);
-            m_queue.erase(it);
-        }
+        waiting = takeWaiting(job);
     }
     if (waiting) {
         fail(*waiting, makeError(ErrorCode::Cancelled, "Cancelled before it was started."));
     }
+}
+
+void JobRunner::pause(JobId job) {
+    std::optional<StartJob> waiting;
+    {
+        const std::lock_guard lock(m_mutex);
+        if (m_running == job && m_runningStop) {
+            m_pausing = !m_runningStop->stop_requested() || m_pausing;
+            m_runningStop->request_stop();
+            return;
+        }
+        waiting = takeWaiting(job);
+    }
+    if (waiting) {
+        tellPaused(job);
+    }
+}
+
+std::optional<StartJob> JobRunner::takeWaiting(JobId job) {
+    const auto it =
+        std::find_if(m_queue.begin(), m_queue.end(), [&](const StartJob& j) { return j.job == job; });
+    if (it == m_queue.end()) {
+        return std::nullopt;
+    }
+    StartJob waiting = std::move(*it);
+    m_queue.erase(it);
+    return waiting;
 }
 
 void JobRunner::stop() {
@@ -78,6 +101,7 @@ void JobRunner::stop() {
         const std::lock_guard lock(m_mutex);
         m_stopping = true;
         m_queue.clear();
+        m_pausing = false;
         if (m_runningStop) {
             m_runningStop->request_stop();
         }
@@ -127,6 +151,7 @@ void JobRunner::run() {
             std::unique_lock lock(m_mutex);
             m_running = 0;
             m_runningStop.reset();
+            m_pausing = false;
             m_work.wait(lock, [&] { return m_stopping || !m_queue.empty(); });
             if (m_stopping) {
                 break;
@@ -235,6 +260,14 @@ void JobRunner::runJob(const StartJob& job, std::stop_token stop) {
         summary = makeError(ErrorCode::Cancelled, "Cancelled."); // frames may have been dropped by the stop
     }
     if (!summary && summary.error().code == ErrorCode::Cancelled) {
+        if (m_pausing) {
+            m_engine->freeMemory();
+            // The state is worth nothing unless it has arrived. A cancel now is told as a cancel.
+            if (m_channel.waitForBlobRoom(0, {}) && m_pausing) {
+                tellPaused(job.job);
+                return;
+            }
+        }
         fail(job, summary.error());
         return;
     }
@@ -257,6 +290,10 @@ void JobRunner::runJob(const StartJob& job, std::stop_token stop) {
     if (const Result<void> sent = m_channel.send(toValue(WorkerMessage(std::move(finished)))); !sent) {
         fail(job, makeError(ErrorCode::Internal, "The result could not be sent: " + sent.error().message));
     }
+}
+
+void JobRunner::tellPaused(JobId job) {
+    (void)m_channel.send(toValue(WorkerMessage(Paused{job})));
 }
 
 void JobRunner::fail(const StartJob& job, Error error, Value details) {

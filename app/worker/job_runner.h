@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -23,7 +24,7 @@ class StreamSink;
 using EngineFactory = std::function<std::unique_ptr<accel::Engine>()>;
 
 /// The inference thread and the exception boundary of jobs: one at a time, in order. Each started job ends in
-/// exactly one Finished or Failed message.
+/// exactly one Finished, Paused or Failed message.
 class JobRunner {
 public:
     /// `wake` is called on the inference thread when ready() or ended() may have changed.
@@ -35,6 +36,8 @@ public:
     // Called by the control thread.
     void start(protocol::StartJob job);
     void cancel(protocol::JobId job);
+    /// Stops the job as cancel() does, keeps its state and drops what the engine has loaded.
+    void pause(protocol::JobId job);
     /// Cancels everything and takes no more; ended() follows when the running job has stopped.
     void stop();
 
@@ -60,6 +63,9 @@ private:
     Result<Done> calibrate(const protocol::StartJob& job, StreamSink& sink, std::stop_token stop);
     Result<Done> similarity(const protocol::StartJob& job, std::stop_token stop);
     void fail(const protocol::StartJob& job, Error error, Value details = {});
+    void tellPaused(protocol::JobId job);
+    /// With m_mutex: takes a job that has not been begun out of the queue.
+    std::optional<protocol::StartJob> takeWaiting(protocol::JobId job);
 
     const EngineFactory m_factory;
     protocol::Channel& m_channel;
@@ -75,6 +81,7 @@ private:
     std::deque<protocol::StartJob> m_queue;
     protocol::JobId m_running = 0;
     std::optional<std::stop_source> m_runningStop;
+    std::atomic<bool> m_pausing = false; ///< the running job is stopped by pause()
     std::optional<accel::EngineInfo> m_info;
     bool m_stopping = false;
     bool m_ended = false;

@@ -141,6 +141,7 @@ private:
         }
     }
     void on(const CancelJob& cancel) { m_runner.cancel(cancel.job); }
+    void on(const PauseJob& pause) { m_runner.pause(pause.job); }
     void on(const Subscribe& subscribe) { m_topics.set(subscribe.topics); }
     void on(const BlobCredit& credit) { m_channel.addCredit(credit.bytes); }
     void on(const Shutdown&) { m_runner.stop(); }

@@ -26,6 +26,7 @@ enum class JobEnd : std::uint8_t {
     Finished,   ///< all frames have been handed over before
     Failed,     ///< the worker said why
     Cancelled,  ///< by cancel()
+    Paused,     ///< by pause(); submitted again it goes on
     Interrupted ///< the worker ended or was restarted while the job was open; it can be submitted again
 };
 

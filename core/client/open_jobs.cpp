@@ -188,6 +188,12 @@ void OpenJobs::on(Finished finished) {
     end(finished.job, std::move(outcome));
 }
 
+void OpenJobs::on(const Paused& paused) {
+    if (known(paused.job) != nullptr) {
+        endPaused(paused.job);
+    }
+}
+
 void OpenJobs::on(Failed failed) {
     if (known(failed.job) == nullptr) {
         return;
@@ -209,6 +215,13 @@ void OpenJobs::endCancelled(JobId id, const char* sentence) {
     JobOutcome outcome;
     outcome.end = JobEnd::Cancelled;
     outcome.error = makeError(ErrorCode::Cancelled, sentence);
+    end(id, std::move(outcome));
+}
+
+void OpenJobs::endPaused(JobId id) {
+    JobOutcome outcome;
+    outcome.end = JobEnd::Paused;
+    outcome.error = makeError(ErrorCode::Cancelled, "Paused.");
     end(id, std::move(outcome));
 }
 

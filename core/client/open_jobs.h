@@ -45,12 +45,14 @@ public:
     void on(const protocol::Words& words);
     void on(protocol::Timing timing);
     void on(protocol::Finished finished);
+    void on(const protocol::Paused& paused);
     void on(protocol::Failed failed);
     void deliver(const BlobPtr& blob);
 
     /// The worker died under the running job.
     void countDeath();
     void endCancelled(JobId id, const char* sentence);
+    void endPaused(JobId id);
     /// Jobs that the worker had; those that wait for a ready worker go on waiting.
     void endSent(const Error& error);
     void endAll(const Error& error);

@@ -171,6 +171,14 @@ public:
         wake();
     }
 
+    void pause(JobId job) {
+        {
+            const std::lock_guard lock(m_mutex);
+            m_pauses.push_back(job);
+        }
+        wake();
+    }
+
     void subscribe(std::vector<std::string> topics) {
         {
             const std::lock_guard lock(m_mutex);
@@ -292,7 +300,7 @@ private:
 
     void takeJobs() {
         std::deque<JobSubmission> submitted;
-        std::vector<JobId> cancels;
+        std::vector<JobId> cancels, pauses;
         {
             const std::lock_guard lock(m_mutex);
             if (m_wish != Wish::None && !m_done) {
@@ -300,6 +308,7 @@ private:
             }
             std::swap(submitted, m_submitted);
             std::swap(cancels, m_cancels);
+            std::swap(pauses, m_pauses);
         }
         for (JobSubmission& s : submitted) {
             m_jobs.add(std::move(s));
@@ -307,6 +316,9 @@ private:
         if (!submitted.empty()) {
             sendWaitingJobs();
             m_jobs.show();
+        }
+        for (const JobId id : pauses) {
+            pauseJob(id);
         }
         for (const JobId id : cancels) {
             cancelJob(id);
@@ -349,6 +361,18 @@ private:
                                          std::max(t.cancelMinimum, t.cancelMaximum));
         send(CancelJob{id});
         m_jobs.show();
+    }
+
+    void pauseJob(JobId id) {
+        const OpenJobs::Job* job = m_jobs.find(id);
+        if (job == nullptr || job->cancelAsked) {
+            return;
+        }
+        if (!job->view.sent) {
+            m_jobs.endPaused(id);
+            return;
+        }
+        send(PauseJob{id});
     }
 
     // ---- process
@@ -770,6 +794,10 @@ private:
         m_jobs.on(std::move(finished));
     }
 
+    void on(const Paused& paused) {
+        m_inbox.dropOf(paused.job);
+        m_jobs.on(paused);
+    }
     void on(Failed failed) {
         m_inbox.dropOf(failed.job);
         m_jobs.on(std::move(failed));
@@ -830,6 +858,7 @@ private:
     bool m_acceptsJobs = false;
     std::deque<JobSubmission> m_submitted;
     std::vector<JobId> m_cancels;
+    std::vector<JobId> m_pauses;
     std::set<JobId> m_ids; ///< open or about to be
     std::vector<std::string> m_topics;
     bool m_topicsChanged = false;
@@ -906,6 +935,10 @@ Result<void> WorkerClient::submit(JobSubmission job) {
 
 void WorkerClient::cancel(JobId job) {
     m_impl->cancel(job);
+}
+
+void WorkerClient::pause(JobId job) {
+    m_impl->pause(job);
 }
 
 void WorkerClient::subscribe(std::vector<std::string> topics) {

@@ -91,6 +91,9 @@ public:
     /// Asks the worker to end the job; it ends as Cancelled (or Finished, when it was faster). Unknown ids
     /// are ignored.
     void cancel(JobId job);
+    /// Asks the worker to stop the job at its next block and to free the device; it ends as Paused (or
+    /// Finished). Unknown ids are ignored.
+    void pause(JobId job);
     /// Replaces the watched topics: "preview", "stage_times", "block_times". Kept over restarts.
     void subscribe(std::vector<std::string> topics);
 

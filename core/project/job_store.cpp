@@ -12,8 +12,8 @@
 namespace canopy {
 namespace {
 
-constexpr std::string_view kStateNames[] = {"queued", "running",   "encoding",    "done",
-                                            "failed", "cancelled", "interrupted", "quarantined"};
+constexpr std::string_view kStateNames[] = {"queued",    "running",     "encoding",    "done",  "failed",
+                                            "cancelled", "interrupted", "quarantined", "paused"};
 
 constexpr int kSchemaVersion = 2;
 constexpr const char* kSchema = R"(
@@ -476,12 +476,58 @@ Result<void> JobStore::setInterrupted(JobId id, const Error& error) {
 Result<void> JobStore::cancelQueued(JobId id) {
     Impl& d = *m_impl;
     return d.inTransaction([&]() -> Result<void> {
-        db::Statement s(d.handle(), "UPDATE jobs SET state = 'cancelled', code = 'cancelled', sentence = '', "
-                                    "ended_ms = ?, reserved = 0 WHERE id = ? AND state = 'queued'");
+        db::Statement s(d.handle(),
+                        "UPDATE jobs SET state = 'cancelled', code = 'cancelled', sentence = '', "
+                        "ended_ms = ?, reserved = 0 WHERE id = ? AND state IN ('queued', 'paused')");
         s.bind(wallMillis()).bind(id);
         if (auto done = d.finish(s); !done)
             return done;
         return sqlite3_changes(d.handle()) == 1 ? Result<void>() : notRunningHere(id);
+    });
+}
+
+Result<void> JobStore::setPaused(JobId id, const std::string& where) {
+    return m_impl->updateOwn(id,
+                             "state = 'paused', code = '', sentence = ?, owner_pid = 0, owner_start = 0, "
+                             "reserved = 0",
+                             [&](db::Statement& s) { s.bind(where); });
+}
+
+Result<void> JobStore::pauseQueued(JobId id) {
+    Impl& d = *m_impl;
+    return d.inTransaction([&]() -> Result<void> {
+        const auto job = d.find(id);
+        if (!job)
+            return job.error();
+        if (!*job || (*job)->state != JobState::Queued)
+            return makeError(
+                ErrorCode::InvalidArgument,
+                "Job " + std::to_string(id) +
+                    " is neither waiting nor being made by this program, so it cannot be paused.");
+        const auto& owner = (*job)->owner;
+        if ((*job)->target.reserved && owner && *owner != d.self && isAlive(*owner))
+            return makeError(ErrorCode::InvalidArgument, "Another Canopy program waits for job " +
+                                                             std::to_string(id) +
+                                                             "; pause or cancel it there.");
+        db::Statement s(d.handle(), "UPDATE jobs SET state = 'paused', code = '', sentence = '', "
+                                    "owner_pid = 0, owner_start = 0, reserved = 0 WHERE id = ?");
+        s.bind(id);
+        return d.finish(s);
+    });
+}
+
+Result<void> JobStore::resumePaused(JobId id) {
+    Impl& d = *m_impl;
+    return d.inTransaction([&]() -> Result<void> {
+        db::Statement s(d.handle(), "UPDATE jobs SET state = 'queued', sentence = '', started_ms = 0 "
+                                    "WHERE id = ? AND state = 'paused'");
+        s.bind(id);
+        if (auto done = d.finish(s); !done)
+            return done;
+        if (sqlite3_changes(d.handle()) != 1)
+            return makeError(ErrorCode::InvalidArgument,
+                             "Job " + std::to_string(id) + " is not paused, so it cannot go on.");
+        return {};
     });
 }
 

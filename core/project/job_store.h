@@ -17,12 +17,14 @@ namespace canopy {
 using JobId = std::int64_t;
 
 /// queued -> running -> encoding -> done | failed | cancelled; running and encoding become interrupted when
-/// the program that ran them is gone, and quarantined when they ended the worker twice. Stored by name.
-enum class JobState { Queued, Running, Encoding, Done, Failed, Cancelled, Interrupted, Quarantined };
+/// the program that ran them is gone, and quarantined when they ended the worker twice. queued and running
+/// become paused when the person asks, and queued again at their place. Stored by name.
+enum class JobState { Queued, Running, Encoding, Done, Failed, Cancelled, Interrupted, Quarantined, Paused };
 
 std::string_view jobStateName(JobState state); ///< "queued", ...
 constexpr bool isFinished(JobState state) {
-    return state != JobState::Queued && state != JobState::Running && state != JobState::Encoding;
+    return state != JobState::Queued && state != JobState::Running && state != JobState::Encoding &&
+           state != JobState::Paused;
 }
 
 /// A process that may own jobs. The start time (clock ticks since boot) tells it from a later one of the same
@@ -118,11 +120,17 @@ public:
     Result<void> setDone(JobId id, const std::filesystem::path& resultFile, const Value& summary);
     Result<void> setFailed(JobId id, const Error& error);
     Result<void> setCancelled(JobId id); ///< of a job that this process runs
-    Result<void> cancelQueued(JobId id); ///< of one that nobody has claimed
+    Result<void> cancelQueued(JobId id); ///< of one that nobody has claimed, or that is paused
+    /// `where` in words: "Paused at step 7 of 30".
+    Result<void> setPaused(JobId id, const std::string& where);
     /// The worker ended under it. The second time quarantined. `requeue`: queued again at its place instead
     /// of interrupted (when only the decode is left).
     Result<JobState> setWorkerLost(JobId id, const Error& error, bool requeue);
     Result<void> setInterrupted(JobId id, const Error& error);
+
+    /// Of a queued job that no other living program waits for.
+    Result<void> pauseQueued(JobId id);
+    Result<void> resumePaused(JobId id); ///< queued again at its place
 
     /// A finished job that is not done, queued again at the end; forgets its worker deaths. Latents are kept.
     Result<void> retry(JobId id);
@@ -130,7 +138,7 @@ public:
     Result<int> requeueInterrupted();
     /// A new queued job with the same request (resume and output file left out).
     Result<JobId> duplicate(JobId id);
-    Result<void> remove(JobId id); ///< a finished or queued one
+    Result<void> remove(JobId id); ///< a finished, queued or paused one
     Result<int> clearFinished();   ///< done, failed, cancelled; keeps interrupted and quarantined
     /// Moves a queued job before another queued one, or to the end when `before` is 0.
     Result<void> move(JobId id, JobId before);

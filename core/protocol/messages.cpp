@@ -46,6 +46,15 @@ struct Fields<CancelJob> {
 };
 
 template <>
+struct Fields<PauseJob> {
+    static constexpr std::string_view kType = "pause_job";
+    template <typename V, typename M>
+    static void visit(V& v, M& m) {
+        v("job", m.job);
+    }
+};
+
+template <>
 struct Fields<Subscribe> {
     static constexpr std::string_view kType = "subscribe";
     template <typename V, typename M>
@@ -175,6 +184,15 @@ struct Fields<Finished> {
     template <typename V, typename M>
     static void visit(V& v, M& m) {
         v("job", m.job), v("request", m.request), v("summary", m.summary);
+    }
+};
+
+template <>
+struct Fields<Paused> {
+    static constexpr std::string_view kType = "paused";
+    template <typename V, typename M>
+    static void visit(V& v, M& m) {
+        v("job", m.job);
     }
 };
 

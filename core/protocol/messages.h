@@ -13,7 +13,7 @@
 namespace canopy::protocol {
 
 /// Window and worker must be of equal protocol version.
-inline constexpr int kProtocolVersion = 3;
+inline constexpr int kProtocolVersion = 4;
 inline constexpr std::uint32_t kMaxMessageBytes = 1u << 20;
 
 using JobId = std::int64_t;
@@ -28,7 +28,7 @@ struct ClientHello {
     LogLevel logLevel = LogLevel::Info;
 };
 
-/// Starts a job. Ends in exactly one Finished or Failed. Kinds:
+/// Starts a job. Ends in exactly one Finished, Paused or Failed. Kinds:
 ///   "generate"    request = GenerationRequest, model = ModelRecord
 ///   "ask"         request = AskRequest, model = QaModelRecord
 ///   "calibrate"   request = CalibrationRequest, model = ModelRecord
@@ -41,6 +41,12 @@ struct StartJob {
 };
 
 struct CancelJob {
+    JobId job = 0;
+};
+
+/// Stops a clip at its next block, keeps what its state is worth and frees the device; ends in Paused, or in
+/// Finished where that was faster.
+struct PauseJob {
     JobId job = 0;
 };
 
@@ -174,15 +180,21 @@ struct Finished {
     Value summary;
 };
 
+/// The job stopped because PauseJob asked for it; everything else of it has been sent.
+struct Paused {
+    JobId job = 0;
+};
+
 struct Failed {
     JobId job = 0;
     Error error;
     Value details; ///< for out_of_memory: stage, device, needed and free bytes; for models: missing names
 };
 
-using ClientMessage = std::variant<ClientHello, StartJob, CancelJob, Subscribe, BlobCredit, Shutdown>;
+using ClientMessage =
+    std::variant<ClientHello, StartJob, CancelJob, PauseJob, Subscribe, BlobCredit, Shutdown>;
 using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing,
-                                   AttentionStepDone, Words, BlobStart, BlobChunk, Finished, Failed>;
+                                   AttentionStepDone, Words, BlobStart, BlobChunk, Finished, Paused, Failed>;
 
 std::string_view stageName(Stage stage); ///< "load", "text", "denoise", ...
 std::optional<Stage> stageFromName(std::string_view name);

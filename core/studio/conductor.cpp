@@ -175,6 +175,19 @@ bool Conductor::cancelRunning(JobId job) {
     return true;
 }
 
+bool Conductor::pauseRunning(JobId job) {
+    {
+        const std::lock_guard lock(m_mutex);
+        if (m_runningId != job)
+            return false;
+        m_pauseAsked.insert(job);
+    }
+    m_client->pause(job);
+    m_dirty = true;
+    wake();
+    return true;
+}
+
 void Conductor::restartWorker() {
     m_restartAsked = true;
     m_workerStarted = true;
@@ -262,6 +275,7 @@ void Conductor::startNext() {
         if (next && *next) {
             m_runningId = (**next).id;
             m_cancelAsked.clear();
+            m_pauseAsked.clear();
         }
         return next;
     };
@@ -357,12 +371,17 @@ void Conductor::settle() {
     {
         const std::lock_guard lock(m_mutex);
         a.cancelAsked |= m_cancelAsked.contains(a.record.id);
+        a.pauseAsked |= m_pauseAsked.contains(a.record.id);
     }
     const auto problem = a.job->problem();
     if (!a.submitted) {
         if (a.cancelAsked) {
             a.job->abandon(false);
             told(m_jobs.setCancelled(a.record.id));
+            return endActive();
+        }
+        if (a.pauseAsked) {
+            settlePaused();
             return endActive();
         }
         if (problem)
@@ -374,6 +393,10 @@ void Conductor::settle() {
     if ((a.cancelAsked || problem) && !a.outcome && !a.cancelSent) {
         a.cancelSent = true;
         m_client->cancel(a.record.id);
+    } else if (a.pauseAsked && !a.outcome &&
+               !a.pauseSent) { // the first may have come before the job was sent
+        a.pauseSent = true;
+        m_client->pause(a.record.id);
     }
     if (!a.outcome)
         return;
@@ -395,11 +418,23 @@ void Conductor::settle() {
         a.job->abandon(false);
         told(m_jobs.setCancelled(a.record.id));
         break;
+    case client::JobEnd::Paused:
+        if (a.cancelAsked) {
+            a.job->abandon(false);
+            told(m_jobs.setCancelled(a.record.id));
+        } else {
+            settlePaused();
+        }
+        break;
     case client::JobEnd::Interrupted:
         settleInterrupted(end.error);
         break;
     }
     endActive();
+}
+
+void Conductor::settlePaused() {
+    told(m_jobs.setPaused(m_active->record.id, m_active->job->pause()));
 }
 
 void Conductor::settleInterrupted(const Error& error) {
@@ -409,6 +444,12 @@ void Conductor::settleInterrupted(const Error& error) {
         told(m_jobs.setCancelled(a.record.id));
     } else if (m_restartAsked) { // the person restarted the worker: the job is not to blame
         told(m_jobs.setInterrupted(a.record.id, error));
+    } else if (a.pauseAsked) { // it goes on when the person says so
+        if (auto state = m_jobs.setWorkerLost(a.record.id, error, true); !state)
+            told(state.error());
+        else if (*state == JobState::Queued)
+            told(m_jobs.pauseQueued(a.record.id));
+        note(error.message);
     } else if (auto state = m_jobs.setWorkerLost(a.record.id, error, a.job->resumable()); !state) {
         told(state.error());
     } else {
@@ -466,6 +507,7 @@ JobProgress Conductor::progressOf(const client::ClientSnapshot& client) {
     {
         const std::lock_guard lock(m_mutex);
         p.stopping |= m_cancelAsked.contains(a.record.id);
+        p.pausing = m_pauseAsked.contains(a.record.id);
     }
     if (p.remainingSeconds > 0) {
         p.fraction = p.elapsedSeconds / (p.elapsedSeconds + p.remainingSeconds);
@@ -504,7 +546,12 @@ JobRow Conductor::rowOf(const JobRecord& record, const client::ClientSnapshot& c
         row.progress = progressOf(client);
     row.waitsForOther = underWay && !here;
     row.words = jobWords(record, row.progress ? &*row.progress : nullptr, m_paused);
-    row.canCancel = record.state == JobState::Queued || (here && !row.progress->stopping);
+    const bool waits = record.state == JobState::Queued;
+    row.canCancel = waits || record.state == JobState::Paused || (here && !row.progress->stopping);
+    row.canPause =
+        record.clip() &&
+        (waits || (here && !row.progress->stopping && !row.progress->pausing && !m_active->job->finishing()));
+    row.canResume = record.state == JobState::Paused;
     row.canRetry = isFinished(record.state) && record.state != JobState::Done;
     row.canRemove = !underWay;
     if (const auto it = m_thumbnails.find(record.id); it != m_thumbnails.end())

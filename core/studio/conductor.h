@@ -43,12 +43,14 @@ public:
     void wake() { m_inbox->wake(); }
     /// True when the job runs here: its end will be told by its row.
     bool cancelRunning(JobId job);
+    bool pauseRunning(JobId job);
     void restartWorker();
     void subscribe(std::vector<std::string> topics);
     void holdQueue() { m_held = true; } ///< starts nothing more
     void queueResumed();                ///< the person resumed: forget why it stood still
     std::uint64_t workerBytes() const;
     void forgetFiles(JobId job); ///< what a job that leaves the list kept beside its row
+    void forgetUnfinished(JobId job) { forgetJobFiles(m_options, job); } ///< what it would go on from
     void probe(JobId ask, int cell);
 
     std::shared_ptr<const StudioSnapshot> snapshot() const;
@@ -65,6 +67,8 @@ private:
         bool submitted = false;
         bool cancelAsked = false;
         bool cancelSent = false;
+        bool pauseAsked = false;
+        bool pauseSent = false;
         std::optional<client::JobOutcome> outcome;
     };
     /// What the window is shown of an answered question.
@@ -80,6 +84,7 @@ private:
     Result<void> submitWhenReady();
     void settle(); ///< moves the active job on when worker and helpers have said enough
     void settleInterrupted(const Error& error);
+    void settlePaused();
     void fail(const Error& error);
     void endActive();
     void told(const Result<void>& result); ///< logs a job table that cannot be written and tells once
@@ -123,6 +128,7 @@ private:
     std::shared_ptr<const StudioSnapshot> m_snapshot = std::make_shared<StudioSnapshot>();
     JobId m_runningId = 0;
     std::set<JobId> m_cancelAsked;
+    std::set<JobId> m_pauseAsked;
     std::string m_pauseReason;
     std::optional<std::pair<JobId, int>> m_probeWish;
 

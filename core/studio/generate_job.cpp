@@ -303,6 +303,11 @@ void GenerateJob::abandon(bool keepParts) {
         forgetJobFiles(m_tools.options, m_job.id);
 }
 
+std::string GenerateJob::pause() {
+    m_tools.encoder.abandon(false);
+    return m_latentsSaved ? "Paused before its pictures are written" : "Paused at its beginning";
+}
+
 void GenerateJob::failed(const Error& error) {
     m_tools.encoder.abandon(false);
     if (m_request.resumeLatentsPath.empty() && m_job.latentsFile.empty())

@@ -17,6 +17,7 @@ public:
     Result<bool> finish(const client::JobOutcome& outcome) override;
     bool finishing() const override { return m_finishing; }
     void abandon(bool keepParts) override;
+    std::string pause() override;
     void failed(const Error& error) override;
     bool resumable() const override { return m_latentsSaved; }
     bool stopsQueue(const Error& error) const override;

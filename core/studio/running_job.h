@@ -50,6 +50,8 @@ public:
     virtual bool finishing() const { return false; }
     /// Drops what is unfinished. `keepParts`: unless it is all that is left of the work.
     virtual void abandon(bool keepParts) = 0;
+    /// The worker has stopped it to go on later. Keeps what is made; where that stands, in words for the row.
+    virtual std::string pause() { return "Paused"; }
     /// Cleans up after a failure, before the row says so.
     virtual void failed(const Error& error) = 0;
     /// The worker's death costs little: queue it again at its place.

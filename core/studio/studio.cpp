@@ -223,11 +223,35 @@ Result<void> Studio::cancel(JobId id) {
     if (m_impl->conductor->cancelRunning(id))
         return {};
     auto cancelled = m_impl->jobs->cancelQueued(id);
+    if (cancelled)
+        m_impl->conductor->forgetUnfinished(id);
     // It may have been started between the two looks.
     if (!cancelled && m_impl->conductor->cancelRunning(id))
         return {};
     m_impl->conductor->wake();
     return cancelled;
+}
+
+Result<void> Studio::pauseJob(JobId id) {
+    const auto job = m_impl->jobs->find(id);
+    if (!job)
+        return job.error();
+    if (!*job || !(*job)->clip())
+        return makeError(ErrorCode::InvalidArgument, "Only clips can be paused; questions take a moment.");
+    if (m_impl->conductor->pauseRunning(id))
+        return {};
+    auto paused = m_impl->jobs->pauseQueued(id);
+    // It may have been started between the two looks.
+    if (!paused && m_impl->conductor->pauseRunning(id))
+        return {};
+    m_impl->conductor->wake();
+    return paused;
+}
+
+Result<void> Studio::resumeJob(JobId id) {
+    auto done = m_impl->jobs->resumePaused(id);
+    m_impl->conductor->wake();
+    return done;
 }
 
 Result<void> Studio::retry(JobId id) {

@@ -98,6 +98,12 @@ public:
     /// follows. A newer wish replaces one that waits.
     void probe(JobId ask, int cell);
     Result<void> cancel(JobId id); ///< queued: at once; running: within a block, the row says "Stopping"
+    /// Only clips. Queued: at once. Running: within a block; what is made so far is kept, the device is free
+    /// and the queue goes on. A clip that is done faster than it stops is done. A paused clip stays so over
+    /// restarts of the program.
+    Result<void> pauseJob(JobId id);
+    Result<void>
+    resumeJob(JobId id); ///< queued again at its place; it ends with the bits of one never paused
     Result<void> retry(JobId id);
     Result<JobId> duplicate(JobId id);
     Result<void> remove(JobId id);

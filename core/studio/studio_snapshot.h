@@ -49,6 +49,7 @@ struct JobProgress {
     std::uint64_t peakBytes = 0;    ///< measured
     std::uint64_t plannedBytes = 0; ///< predicted by the memory plan for the job's device
     bool stopping = false;          ///< cancel was asked and is not through yet
+    bool pausing = false;           ///< the same for pause
 };
 
 /// One row of the job list.
@@ -61,6 +62,8 @@ struct JobRow {
     std::shared_ptr<const Thumbnail> thumbnail; ///< from the last preview or the clip; may be null
     bool canCancel = false;
     bool canRetry = false;
+    bool canPause = false;  ///< a clip that waits or is being made here
+    bool canResume = false; ///< a paused clip
     bool canRemove = false;
 };
 

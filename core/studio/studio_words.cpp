@@ -19,6 +19,8 @@ std::string of(std::string_view what, int unit, int units) {
 std::string progressWords(const JobProgress& p) {
     if (p.stopping)
         return "Stopping";
+    if (p.pausing)
+        return "Pausing";
     switch (p.stage) {
     case protocol::Stage::Load:
         return "Loading the model";
@@ -96,6 +98,8 @@ std::string jobWords(const JobRecord& job, const JobProgress* progress, bool que
         return "Interrupted: " + job.sentence;
     case JobState::Quarantined:
         return job.sentence;
+    case JobState::Paused:
+        return job.sentence.empty() ? "Paused" : job.sentence;
     }
     return {};
 }

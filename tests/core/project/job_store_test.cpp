@@ -215,6 +215,43 @@ TEST_CASE("the queue keeps its order, can be re-ordered and paused") {
     CHECK((*store->claimNext(1))->id == c);
 }
 
+TEST_CASE("a job pauses where it is, waits over restarts and goes on at its place") {
+    TempFolder folder;
+    const auto file = folder / "jobs.sqlite3";
+    JobId a = 0, b = 0;
+    {
+        auto store = openStore(file);
+        a = *store->append(request("a"));
+        b = *store->append(request("b"));
+        REQUIRE(store->claimNext(1)->has_value());
+        CHECK_FALSE(store->pauseQueued(a).ok()); // it runs: its runner says when it has stopped
+        CHECK_FALSE(store->resumePaused(a).ok());
+        REQUIRE(store->setPaused(a, "Paused at step 3 of 9"));
+        CHECK_FALSE(isFinished(found(*store, a).state));
+        CHECK((*store->claimNext(1))->id == b);
+        REQUIRE(store->setPaused(b, ""));
+    }
+    JobStoreReport report;
+    auto opened = JobStore::open(file, &report);
+    REQUIRE(opened);
+    auto& store = **opened;
+    CHECK(report.interrupted == 0);
+    CHECK(found(store, a).state == JobState::Paused);
+    CHECK(found(store, a).sentence == "Paused at step 3 of 9");
+    CHECK(*store.requeueInterrupted() == 0); // the person paused it: the person lets it go on
+    CHECK_FALSE(store.claimNext(1)->has_value());
+    CHECK_FALSE(store.retry(a).ok());
+    CHECK(*store.clearFinished() == 0);
+    REQUIRE(store.resumePaused(b));
+    REQUIRE(store.resumePaused(a));
+    CHECK((*store.claimNext(1))->id == a);
+    REQUIRE(store.setCancelled(a));
+    REQUIRE(store.pauseQueued(b));
+    CHECK_FALSE(store.claimNext(1)->has_value());
+    REQUIRE(store.cancelQueued(b));
+    CHECK(found(store, b).state == JobState::Cancelled);
+}
+
 TEST_CASE("twenty killed writers lose no acknowledged job") {
     TempFolder folder;
     const auto file = folder / "jobs.sqlite3";

@@ -310,6 +310,32 @@ TEST_CASE("cancel shows at once and ends a waiting job") {
     CHECK(bench.jobs->latents(1).empty());
 }
 
+TEST_CASE("a pause ends the job as paused, running or waiting, and the next one is right") {
+    Bench bench({"CANOPY_FAKE_BLOCK_MS=20"});
+    WorkerClient& client = bench.start();
+    bench.submit(1, request(1));
+    bench.submit(2, request(2));
+    bench.submit(3, request(3));
+    bench.waitFor([](const ClientSnapshot& s) { return atStep(s, 1); });
+    client.pause(2);
+    client.pause(1);
+    for (const JobId id : {1, 2}) {
+        const auto outcome = bench.jobs->waitForEnd(id);
+        REQUIRE(outcome);
+        CHECK(outcome->end == JobEnd::Paused);
+        CHECK(bench.jobs->latents(id).empty());
+    }
+    bench.expectWhole(3, 3);
+    // A cancel outweighs a pause, whichever is first.
+    bench.submit(4, request(4));
+    bench.waitFor([](const ClientSnapshot& s) { return s.job->job == 4 && atStep(s, 1); });
+    client.cancel(4);
+    client.pause(4);
+    const auto cancelled = bench.jobs->waitForEnd(4);
+    REQUIRE(cancelled);
+    CHECK(cancelled->end == JobEnd::Cancelled);
+}
+
 TEST_CASE("kill -9 in the middle of a job is said at once, the worker restarts, the next job succeeds") {
     Bench bench({"CANOPY_FAKE_BLOCK_MS=10"});
     WorkerClient& client = bench.start();

@@ -25,6 +25,7 @@ std::vector<ClientMessage> clientMessages() {
     return {ClientHello{7, 0x8000000000000001u, LogLevel::Trace},
             StartJob{3, "generate", someMap(), someMap()},
             CancelJob{4},
+            PauseJob{4},
             Subscribe{{"preview", "block_times"}},
             BlobCredit{123456789012},
             Shutdown{}};
@@ -41,6 +42,7 @@ std::vector<WorkerMessage> workerMessages() {
             BlobChunk{11, 65536, {0, 1, 2, 255}},
             Finished{5, someMap(), someMap()},
             Failed{5, makeError(ErrorCode::OutOfMemory, "needed 3 GB, free 2"), someMap()},
+            Paused{5},
             Words{5, " und dann \xE2\x80\x94"},
             AttentionStepDone{5, someMap()}};
 }

@@ -294,6 +294,63 @@ TEST_CASE("a running job is cancelled, leaves nothing behind, and the next one i
     CHECK(waitEnd(*studio, press(*studio, request(6))).record.state == JobState::Done);
 }
 
+TEST_CASE("a clip pauses, lets the others go on, outlives the program and goes on") {
+    Home home({"CANOPY_FAKE_BLOCK_MS=15"});
+    JobId first = 0, second = 0;
+    {
+        auto studio = home.open();
+        first = press(*studio, request(5));
+        second = press(*studio, request(6));
+        const JobId third = press(*studio, request(7));
+        REQUIRE(studio->pauseJob(second)); // it only waits
+        waitUntil(*studio, [&](const StudioSnapshot& s) {
+            const JobRow* row = s.find(first);
+            return row && row->progress && row->progress->unit >= 1 && row->canPause;
+        });
+        REQUIRE(studio->pauseJob(first));
+        const auto s = waitUntil(*studio, [&](const StudioSnapshot& x) {
+            return x.find(first)->record.state == JobState::Paused;
+        });
+        CHECK(s->find(first)->words.starts_with("Paused"));
+        CHECK(s->find(first)->canResume);
+        CHECK(s->find(first)->canCancel);
+        CHECK_FALSE(s->find(first)->canPause);
+        CHECK_FALSE(s->find(first)->canRetry);
+        CHECK(s->find(second)->record.state == JobState::Paused);
+        CHECK_FALSE(studio->resumeJob(third).ok());
+        CHECK(waitEnd(*studio, third).record.state == JobState::Done);
+    }
+    home.options.workerEnvironment.clear();
+    auto studio = home.open();
+    CHECK(studio->snapshot()->notes.empty());
+    waitUntil(*studio, [&](const StudioSnapshot& x) { return x.find(first) != nullptr; });
+    CHECK(studio->snapshot()->find(first)->record.state == JobState::Paused);
+    REQUIRE(studio->resumeJob(first));
+    CHECK(waitEnd(*studio, first).record.state == JobState::Done);
+    REQUIRE(studio->cancel(second));
+    CHECK(waitEnd(*studio, second).record.state == JobState::Cancelled);
+    CHECK(home.files("clips").size() == 2);
+}
+
+TEST_CASE("a clip paused while its pictures are made goes on from the latents") {
+    Home home({"CANOPY_FAULT=point=frame,n=3,do=slow=1500"});
+    auto studio = home.open();
+    const JobId id = press(*studio, request(5));
+    waitUntil(*studio, [&](const StudioSnapshot& s) {
+        const JobRow* row = s.find(id);
+        return row && row->record.state == JobState::Encoding;
+    });
+    REQUIRE(studio->pauseJob(id));
+    const auto s = waitUntil(
+        *studio, [&](const StudioSnapshot& x) { return x.find(id)->record.state == JobState::Paused; });
+    CHECK(s->find(id)->words == "Paused before its pictures are written");
+    CHECK(home.files("clips").empty());
+    CHECK(home.latents().size() == 1);
+    REQUIRE(studio->resumeJob(id));
+    CHECK(waitEnd(*studio, id).record.state == JobState::Done);
+    CHECK(home.latents().empty());
+}
+
 TEST_CASE("a worker killed from outside: the job is interrupted, the next succeeds") {
     Home home({"CANOPY_FAKE_BLOCK_MS=15"});
     auto studio = home.open();
