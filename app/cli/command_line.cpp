@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -13,6 +14,7 @@
 #include "app/cli/chunk_options.h"
 #include "app/cli/commands.h"
 #include "app/cli/exit_code.h"
+#include "app/cli/output.h"
 #include "app/cli/parse_size.h"
 #include "app/cli/study_options.h"
 #include "core/job/settings_schema.h"
@@ -195,6 +197,17 @@ int runCommandLine(int argc, char** argv) {
     compareCommand->add_option("B", b, "The other one")->required();
     compareCommand->add_flag("--json", compareJson, "Print JSON");
 
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const auto* c) {
+            return c->check_name(argv[1]);
+        })) {
+        std::string known;
+        for (const CLI::App* command : commands)
+            known += (known.empty() ? "" : ", ") + command->get_name();
+        std::fprintf(stderr, "There is no command '%s'; the commands are %s.\n", printable(argv[1]).c_str(),
+                     known.c_str());
+        return kUsage;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

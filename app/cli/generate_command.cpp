@@ -65,6 +65,8 @@ void printPlan(const StartCheck& check) {
             std::printf("%s: %s\n", key.c_str(), printable(text).c_str());
         }
     }
+    if (check.plan.stages.empty())
+        return;
     const DeviceKind device = check.request.device;
     std::printf("\nMemory plan (predicted), %s\n", std::string(deviceName(device)).c_str());
     for (const MemoryStage& stage : check.plan.stages) {
@@ -80,8 +82,8 @@ void printPlan(const StartCheck& check) {
                 bytesText(check.budgetBytes).c_str());
 }
 
-int dryRun(const Studio& studio, const GenerationRequest& request, bool json) {
-    const StartCheck check = studio.check(request);
+int dryRun(const Studio& studio, const GenerationRequest& request, const JobTarget& target, bool json) {
+    const StartCheck check = studio.check(request, target);
     if (json) {
         Value v;
         v.set("event", "plan").set("request", toValue(check.request)).set("memory_plan", toValue(check.plan));
@@ -207,7 +209,7 @@ int generate(GenerateOptions options) {
         return report(studio.error());
     }
     if (options.dryRun) {
-        return dryRun(**studio, request, options.jsonProgress);
+        return dryRun(**studio, request, target, options.jsonProgress);
     }
     const Result<JobId> job = (*studio)->generate(request, target);
     if (!job) {

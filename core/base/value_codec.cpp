@@ -14,6 +14,12 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// The parser's sentence without its mark in brackets.
+std::string plainWords(std::string_view what) {
+    const auto mark = what.find("] ");
+    return std::string(what.starts_with('[') && mark != what.npos ? what.substr(mark + 2) : what);
+}
+
 /// Builds a Value from parser events, so that limits and duplicate keys are checked before anything grows.
 class ValueBuilder : public nlohmann::json_sax<Json> {
 public:
@@ -51,10 +57,9 @@ public:
         m_open.back().key = std::move(v);
         return true;
     }
-    bool parse_error(std::size_t position, const std::string&,
-                     const nlohmann::detail::exception& e) override {
+    bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
         if (m_problem.empty())
-            m_problem = "a syntax error at byte " + std::to_string(position) + " (" + e.what() + ")";
+            m_problem = "a " + plainWords(e.what());
         return false;
     }
 
@@ -123,7 +128,8 @@ Result<Value> parse(const Input& bytes, Json::input_format_t format, const Codec
     try {
         parsed = Json::sax_parse(bytes.begin(), bytes.end(), &builder, format);
     } catch (const std::exception& e) {
-        return makeError(ErrorCode::Malformed, std::string("Not valid ") + name + ": " + e.what());
+        return makeError(ErrorCode::Malformed,
+                         std::string("Not valid ") + name + ": " + plainWords(e.what()));
     }
     if (!parsed)
         return makeError(ErrorCode::Malformed,

@@ -104,9 +104,11 @@ Result<std::unique_ptr<Studio>> Studio::open(StudioOptions options) {
     return studio;
 }
 
-StartCheck Studio::check(const GenerationRequest& request) const {
+StartCheck Studio::check(const GenerationRequest& request, const JobTarget& target) const {
     StartCheck check;
     check.request = request;
+    if (!target.file.empty() && target.file.extension() != ".mp4")
+        check.problems.push_back("The clip's name must end in .mp4: " + target.file.string());
     auto model = m_impl->options.findModel(request);
     if (!model) {
         check.problems.push_back(model.error().message);
@@ -117,7 +119,8 @@ StartCheck Studio::check(const GenerationRequest& request) const {
         check.problems.push_back(taken.error().message);
         return check;
     }
-    check.problems = checkRequest(check.request, *model);
+    const auto wrong = checkRequest(check.request, *model);
+    check.problems.insert(check.problems.begin(), wrong.begin(), wrong.end());
     if (!check.problems.empty())
         return check;
     check.plan = planMemory(*model, check.request);
@@ -129,13 +132,9 @@ StartCheck Studio::check(const GenerationRequest& request) const {
 }
 
 Result<JobId> Studio::generate(const GenerationRequest& request, const JobTarget& target) {
-    const StartCheck checked = check(request);
-    std::string problems = oneALine(checked.problems);
-    if (!target.file.empty() && target.file.extension() != ".mp4")
-        problems +=
-            (problems.empty() ? "" : "\n") + ("The clip's name must end in .mp4: " + target.file.string());
-    if (!problems.empty())
-        return makeError(ErrorCode::InvalidArgument, problems);
+    const StartCheck checked = check(request, target);
+    if (!checked.problems.empty())
+        return makeError(ErrorCode::InvalidArgument, oneALine(checked.problems));
     JobTarget wanted = target;
     wanted.reserved |= m_impl->options.onlyReservedJobs;
     auto id = m_impl->jobs->append(checked.request, wanted);

@@ -85,7 +85,7 @@ public:
     // ---------------------------------------------------------------------------------------------------
     /// Checks and appends. After an ok the job survives anything. An error holds all problems, one a line.
     Result<JobId> generate(const GenerationRequest& request, const JobTarget& target = {});
-    StartCheck check(const GenerationRequest& request) const;
+    StartCheck check(const GenerationRequest& request, const JobTarget& target = {}) const;
     /// Appends a question (or, without one, a selection of tokens) to the same queue.
     Result<JobId> ask(const AskRequest& request, const JobTarget& target = {});
     AskCheck checkAsk(const AskRequest& request) const;

@@ -77,6 +77,9 @@ TEST_CASE("wrong command lines end with 2 and say what is wrong") {
     const auto size = home.run("generate --prompt x --size big --out x.mp4");
     CHECK(size.code == 2);
     CHECK(has(size.err, "'big' is no size"));
+    const auto unknown = home.run("frobnicate x");
+    CHECK(unknown.code == 2);
+    CHECK(has(unknown.err, "no command 'frobnicate'; the commands are generate, ask"));
     CHECK(home.run("ask").code == 2);
     CHECK(home.run("ask video question --prune everything").code == 2);
     CHECK(home.run("ask video question --keep 1.5").code == 2);
@@ -90,6 +93,11 @@ TEST_CASE("a dry run prints settings and plan and makes nothing") {
     CHECK_MESSAGE(words.code == 0, words.err);
     CHECK(has(words.out, "steps: 7"));
     CHECK(has(words.out, "Memory plan"));
+    const auto name = home.run("generate --prompt 'a red boat' --frames 10 --dry-run --out clip.avi");
+    CHECK(name.code != 0);
+    CHECK(has(name.out, "must end in .mp4"));
+    CHECK(has(name.out, "1 more than a multiple of 4"));
+    CHECK(!has(name.out, "Memory plan"));
     const auto lines = home.run("generate --prompt 'a red boat' --frames 10 --dry-run --progress jsonl");
     CHECK(lines.code == 3);
     const auto plan = parseJson(lines.out.substr(0, lines.out.find('\n')));
