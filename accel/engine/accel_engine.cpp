@@ -371,6 +371,7 @@ private:
         summary.denoiseSeconds = times.denoiseSeconds;
         summary.decodeSeconds = times.decodeSeconds;
         summary.stepSeconds = times.stepSeconds;
+        summary.denoiseFlop = times.denoiseFlop;
         summary.textPeakBytes = times.textPeakBytes;
         summary.denoisePeakBytes = times.denoisePeakBytes;
         summary.decodePeakBytes = times.decodePeakBytes;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -26,8 +27,9 @@ struct JobSummary {
     GenerationRequest request; ///< resolved
     double loadSeconds = 0, textSeconds = 0, denoiseSeconds = 0, decodeSeconds = 0;
     std::vector<double> stepSeconds;
-    std::uint64_t plannedBytes = 0; ///< peak of the plan on the job's device
-    std::uint64_t peakBytes = 0;    ///< measured: the largest of the stages
+    std::optional<double> denoiseFlop; ///< counted in the products that ran; none where not all are known
+    std::uint64_t plannedBytes = 0;    ///< peak of the plan on the job's device
+    std::uint64_t peakBytes = 0;       ///< measured: the largest of the stages
     std::uint64_t textPeakBytes = 0, denoisePeakBytes = 0, decodePeakBytes = 0; ///< measured by stage
 };
 

@@ -11,6 +11,7 @@
 
 #include "accel/ops/attention_card.h"
 #include "accel/ops/parallel.h"
+#include "accel/ops/product_counter.h"
 #include "accel/reference/attention.h"
 
 namespace canopy::accel::ops {
@@ -278,6 +279,40 @@ at::Tensor byLibTorch(const at::Tensor& q, const at::Tensor& k, const at::Tensor
     return out;
 }
 
+/// Pairs of a query and a key that it sees, over all batch rows and heads; none where lists lie on the card.
+std::optional<double> seenPairs(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options) {
+    if (options.cardLists)
+        return std::nullopt;
+    const std::int64_t queries = q.size(1);
+    const std::int64_t keys = k.size(1);
+    const auto rows = static_cast<double>(q.size(0) * q.size(2));
+    if (options.keyBlockOffsets.defined()) {
+        const auto* offset = options.keyBlockOffsets.const_data_ptr<std::int64_t>();
+        const auto* id = options.keyBlockIds.const_data_ptr<std::int32_t>();
+        const std::int64_t blocks = blocksOf(queries);
+        double pairs = 0;
+        for (std::int64_t e = 0; e + 1 < options.keyBlockOffsets.size(0); ++e) {
+            std::int64_t seen = 0;
+            for (std::int64_t i = offset[e]; i < offset[e + 1]; ++i)
+                seen += std::min(kAttentionBlock, keys - id[i] * kAttentionBlock);
+            pairs +=
+                static_cast<double>(seen * std::min(kAttentionBlock, queries - e % blocks * kAttentionBlock));
+        }
+        return pairs;
+    }
+    if (!options.ranges.empty()) {
+        double pairs = 0;
+        for (const VisibleKeys& range : options.ranges)
+            for (const kernels::KeyRun& run : range.keys)
+                pairs += static_cast<double>((range.queryEnd - range.queryBegin) * (run.end - run.begin));
+        return rows * pairs;
+    }
+    const auto all = static_cast<double>(queries) * static_cast<double>(keys);
+    return rows * (options.causal
+                       ? all - 0.5 * static_cast<double>(queries) * static_cast<double>(queries - 1)
+                       : all);
+}
+
 AttentionOutput run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     const AttentionOptions& options, bool wantsSum) {
     checkTensors(q, k, v);
@@ -294,6 +329,10 @@ AttentionOutput run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
     const bool onCard = hasCardKernel(q, k, scale);
     if (options.cardLists)
         checkCardLists(q, k, options, onCard);
+    if (const auto pairs = seenPairs(q, k, options))
+        countFlop(4 * *pairs * static_cast<double>(q.size(3)));
+    else
+        countUnknown();
     if (hasKernel(q))
         return byKernel(q, k, v, scale, options, wantsSum);
     // LibTorch aligns a causal triangle at the first key, ours ends at the last one.

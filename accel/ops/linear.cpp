@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "accel/kernels/cpu/kernel_set.h"
+#include "accel/ops/product_counter.h"
 
 namespace canopy::accel::ops {
 namespace {
@@ -48,6 +49,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
                     (!bias.defined() || bias.scalar_type() == weight.scalar_type()),
                 "linear got x of ", x.scalar_type(), " and weights of ", weight.scalar_type(),
                 "; expected one dtype");
+    countFlop(2.0 * static_cast<double>(x.numel()) * static_cast<double>(weight.size(0)));
     if (suitsOneDnn(x, weight))
         return byOneDnn(x, weight, bias, activation);
     const at::Tensor product = at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "accel/ops/product_counter.h"
 #include "accel/pipelines/attention_stats.h"
 #include "accel/pipelines/encode_prompt.h"
 #include "accel/pipelines/generate_chunks.h"
@@ -178,6 +179,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         const auto attention = makeAttentionPolicy(request.attention, std::move(telemetry));
         if (!hooks.attention)
             hooks.attention = attention.get();
+        const ops::ProductCounter products;
         if (request.chunks.mode == SamplingMode::Chunked) {
             ChunkClipEvents chunkEvents;
             chunkEvents.steps = events;
@@ -193,6 +195,8 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
             denoise(dit, conditioning, plan, state, hooks, events, stop);
             latents = state.latents;
         }
+        if (products.knowsAll())
+            times.denoiseFlop = products.flop();
         if (!attended.empty() && observer.wants("attention_stats"))
             observer.attentionStats(attentionStatsJson(request.attention, attended));
         times.denoiseSeconds = watch.lap();

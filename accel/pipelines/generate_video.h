@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct GenerationTimes {
     double denoiseSeconds = 0;
     double decodeSeconds = 0;
     std::vector<double> stepSeconds;
-    std::uint64_t textPeakBytes = 0; ///< measured while text was encoded; 0 when it was not
+    std::optional<double> denoiseFlop; ///< of the products of the sampling loop; none where not all are known
+    std::uint64_t textPeakBytes = 0;   ///< measured while text was encoded; 0 when it was not
     std::uint64_t denoisePeakBytes = 0;
     std::uint64_t decodePeakBytes = 0;
 };

@@ -52,6 +52,8 @@ struct StudyCommandOptions {
     std::vector<std::string> arms; ///< empty = all
     std::string device, precision; ///< empty = the grid's
     int threads = 0;               ///< 0 = the grid's
+    bool noNewClips = false;
+    int part = 0, parts = 1; ///< see evaluation::StudyOptions
 };
 
 struct AskOptions {

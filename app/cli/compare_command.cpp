@@ -43,7 +43,7 @@ int compareFrames(const fs::path& a, const fs::path& b, bool json) {
             return report(makeError(ErrorCode::Mismatch,
                                     "Frame " + std::to_string(i) + " has another size on the other side."));
         }
-        if (const Result<void> added = meter.add(left->rgb, right->rgb, left->width, left->height); !added) {
+        if (const auto added = meter.add(left->rgb, right->rgb, left->width, left->height); !added) {
             return report(added.error());
         }
     }

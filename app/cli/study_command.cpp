@@ -141,6 +141,9 @@ int study(StudyCommandOptions options) {
     run.model = std::move(*model);
     run.qaModel = std::move(*qaModel);
     run.folder = options.out;
+    run.readOnly = options.noNewClips;
+    run.part = options.part;
+    run.parts = options.parts;
     run.worker = ownWorker();
     double shownAt = 0;
     run.progress = [&](const StudyProgress& p) { printProgress(p, shownAt); };
@@ -150,12 +153,21 @@ int study(StudyCommandOptions options) {
     std::fputs("\n", stderr);
     if (!outcome)
         return report(outcome.error());
+    if (outcome->results.empty())
+        return report(
+            makeError(ErrorCode::NotFound, "No clip of this study lies in " + options.out.string() + "."));
+    if (run.parts > 1 && !run.readOnly) {
+        std::printf("Part %d of %d is made. The same command without --part writes the tables.\n",
+                    run.part + 1, run.parts);
+        return kOk;
+    }
     const auto table = studyTable(run.grid, outcome->results);
     const StudyHead head = headOf(run, *outcome);
-    std::printf("%s", studyText(head, table).c_str());
-    for (const auto& [name, text] :
-         {std::pair{"clips.csv", studyClipsCsv(run.grid, outcome->results)},
-          std::pair{"table.csv", studyTableCsv(table)}, std::pair{"index.html", studyHtml(head, table)}})
+    const auto matched = matchedFidelity(run.grid, table);
+    std::printf("%s", studyText(head, table, matched).c_str());
+    for (const auto& [name, text] : {std::pair{"clips.csv", studyClipsCsv(run.grid, outcome->results)},
+                                     std::pair{"table.csv", studyTableCsv(table)},
+                                     std::pair{"index.html", studyHtml(head, table, matched)}})
         if (auto written = writeFileAtomically(options.out / name, text); !written)
             return report(written.error());
     std::printf("\n%s\n", (options.out / "index.html").c_str());

@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+#include <string>
+
 namespace canopy::cli {
 
 CLI::App* addStudy(CLI::App& app, StudyCommandOptions& o) {
@@ -34,6 +37,25 @@ CLI::App* addStudy(CLI::App& app, StudyCommandOptions& o) {
     c->add_option("--threads", o.threads, "Instead of the grid's.")
         ->check(CLI::Range(1, 1024))
         ->type_name("N");
+    c->add_flag("--no-new-clips", o.noNewClips, "Only write the tables of what lies in the folder.");
+    c->add_option_function<std::string>(
+         "--part",
+         [&o](const std::string& text) {
+             const auto slash = text.find('/');
+             int part = 0, parts = 0;
+             const auto isNumber = [&](std::size_t begin, std::size_t end, int& value) {
+                 const auto got = std::from_chars(text.data() + begin, text.data() + end, value);
+                 return got.ec == std::errc() && got.ptr == text.data() + end;
+             };
+             if (slash == std::string::npos || !isNumber(0, slash, part) ||
+                 !isNumber(slash + 1, text.size(), parts) || part < 1 || part > parts || parts > 1000)
+                 throw CLI::ValidationError("--part", "expects a part and their number, as in 2/4");
+             o.part = part - 1;
+             o.parts = parts;
+         },
+         "Only every Nth prompt from the Ith on, for runs beside each other into one folder, where only "
+         "fidelity counts; the same command without it then writes the tables.")
+        ->type_name("I/N");
     return c;
 }
 

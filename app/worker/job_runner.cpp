@@ -25,6 +25,8 @@ Value summaryValue(const accel::JobSummary& summary) {
     out.set("load_seconds", summary.loadSeconds).set("text_seconds", summary.textSeconds);
     out.set("denoise_seconds", summary.denoiseSeconds).set("decode_seconds", summary.decodeSeconds);
     out.set("step_seconds", Value::Array(summary.stepSeconds.begin(), summary.stepSeconds.end()));
+    if (summary.denoiseFlop)
+        out.set("denoise_flop", *summary.denoiseFlop);
     out.set("planned_bytes", summary.plannedBytes).set("peak_bytes", summary.peakBytes);
     return out;
 }

@@ -250,7 +250,7 @@ Result<AttentionCalibration> runCalibration(CalibrationRunOptions options, std::
                                             options.journal.string());
     if (const auto problems = checkCalibration(options.request, options.model); !problems.empty())
         return makeError(ErrorCode::InvalidArgument, problems.front());
-    options.worker.topics = {"attention"};
+    options.worker.topics = {"attention_stats"};
     auto journal =
         LineJournal::open(options.journal, headOf(options),
                           "An unfinished calibration of another model, size, host or other prompts "

@@ -18,6 +18,9 @@ public:
     /// Opens or creates. An existing file must begin with `head`, else it is refused with `otherwise`.
     static Result<LineJournal> open(const std::filesystem::path& file, const Value& head,
                                     const std::string& otherwise);
+    /// Only the complete lines behind `head`, of a file that another run may be writing.
+    static Result<std::vector<Value>> read(const std::filesystem::path& file, const Value& head,
+                                           const std::string& otherwise);
     ~LineJournal();
     LineJournal(LineJournal&& other) noexcept;
     LineJournal& operator=(LineJournal&&) = delete;

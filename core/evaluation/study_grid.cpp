@@ -44,12 +44,14 @@ std::string strangeKey(const Value& map, const std::set<std::string_view>& known
 std::string unreadSetting(const Value& map, const GenerationRequest& request) {
     const Value written = toValue(request);
     for (const auto& [key, value] : map.asMap())
-        if (!written.contains(key) && findSetting(key) == nullptr && key != "attention")
+        if (!written.contains(key) && findSetting(key) == nullptr && key != "attention" && key != "chunks")
             return key;
-    const Value attention = toValue(request.attention);
-    for (const auto& [key, value] : map["attention"].asMap())
-        if (!attention.contains(key))
-            return "attention." + key;
+    const std::pair<std::string, Value> parts[] = {{"attention", toValue(request.attention)},
+                                                   {"chunks", toValue(request.chunks)}};
+    for (const auto& [part, known] : parts)
+        for (const auto& [key, value] : map[part].asMap())
+            if (!known.contains(key))
+                return part + "." + key;
     return {};
 }
 
@@ -168,9 +170,10 @@ private:
         for (const StudyArm& other : m_grid.arms)
             if (other.name == arm.name)
                 return malformed(place + " stands there twice");
-        if (const auto key = strangeKey(v, {"name", "settings", "against", "floor"}); !key.empty())
+        if (const auto key = strangeKey(v, {"name", "settings", "against", "family", "floor"}); !key.empty())
             return malformed("the key \"" + key + "\" of " + place + " is not known");
         arm.against = v["against"].asString();
+        arm.family = v["family"].asString();
         arm.isFloor = v["floor"].asBool();
         Value settings = merged(merged(base, v["settings"]), m_overrides);
         if (auto done = takeThresholds(settings, arm); !done)

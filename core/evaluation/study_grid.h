@@ -25,9 +25,10 @@ struct StudyPrompt {
 /// One way of making the clips.
 struct StudyArm {
     std::string name;
-    std::string against;       ///< arm that this one changes in one respect; empty = the reference
-    bool isFloor = false;      ///< the reference by other arithmetic: how far apart equal methods lie
-    GenerationRequest request; ///< base and settings, merged; without prompt and seed
+    std::string against;  ///< arm that this one changes in one respect; empty = the reference
+    std::string family;   ///< one method at several settings, for comparison at equal fidelity; may be empty
+    bool isFloor = false; ///< the reference by other arithmetic: how far apart equal methods lie
+    GenerationRequest request;                    ///< base and settings, merged; without prompt and seed
     std::vector<AttentionCalibration> thresholds; ///< what its thresholds per head came from; none or one
 };
 
@@ -43,7 +44,8 @@ struct StudyGrid {
 
 /// Reads a grid:
 ///   {"version": 1, "title"?, "model"?, "prompts": FILE | [PROMPT...], "seeds": [1, ...], "repeats"?,
-///    "base": SETTINGS, "reference": NAME, "arms": [{"name", "settings": SETTINGS, "against"?, "floor"?}...]}
+///    "base": SETTINGS, "reference": NAME, "arms": [{"name", "settings": SETTINGS, "against"?, "family"?,
+///    "floor"?}...]}
 /// PROMPT is a text or {"prompt", "questions"?: [{question, answer, options?, kind?}], "drawn"?: FILE}; a
 /// file of prompts is a JSON list of them or, as .txt, one a line. SETTINGS is a map as
 /// toValue(GenerationRequest) writes it; an arm's settings are merged into the base, key by key, and

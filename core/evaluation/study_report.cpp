@@ -24,6 +24,36 @@ std::string share(const std::optional<double>& v) {
     return v ? format("%.1f %%", *v * 100) : "-";
 }
 
+/// Of the reference's seconds.
+std::optional<double> timeSaved(const StudyRow& r) {
+    return r.speedUp && !r.isReference ? std::optional(1 - 1 / r.speedUp->mean) : std::nullopt;
+}
+
+/// TFLOP by the cost model, and how far they lie from what was counted.
+std::string estimateText(const StudyRow& r) {
+    if (!r.flopEstimate)
+        return "-";
+    std::string text = format("%.2f", *r.flopEstimate / 1e12);
+    if (r.flop && *r.flop > 0)
+        text += format(" (%+.1f %%)", (*r.flopEstimate / *r.flop - 1) * 100);
+    return text;
+}
+
+std::string blockText(const StudyRow& r) {
+    std::string text;
+    for (const double psnr : r.blockPsnr)
+        text += format(text.empty() ? "%.1f" : " %.1f", psnr);
+    return text.empty() ? "-" : text;
+}
+
+std::string matchedSentence(const MatchedFidelity& m) {
+    std::string text = format("At equal fidelity, %.1f to %.1f dB: ", m.psnrLow, m.psnrHigh) + m.family +
+                       format(" takes %.3f times the seconds", 1 / m.fasterBy);
+    if (m.flopRatio)
+        text += format(" and %.3f times the floating-point operations", 1 / *m.flopRatio);
+    return text + " of " + m.other + ".";
+}
+
 struct Column {
     const char* name;
     std::string (*cell)(const StudyRow&);
@@ -41,6 +71,12 @@ constexpr Column kColumns[] = {
     {"PSNR dB", [](const StudyRow& r) { return withBand(r.psnr, "2"); }},
     {"Worst dB", [](const StudyRow& r) { return r.worstPsnr ? format("%.2f", *r.worstPsnr) : "-"; }},
     {"SSIM", [](const StudyRow& r) { return withBand(r.ssim, "4"); }},
+    {"Steps reused", [](const StudyRow& r) { return share(r.hitRate); }},
+    {"TFLOP", [](const StudyRow& r) { return r.flop ? format("%.2f", *r.flop / 1e12) : std::string("-"); }},
+    {"Model of it", [](const StudyRow& r) { return estimateText(r); }},
+    {"TFLOP saved", [](const StudyRow& r) { return r.isReference ? std::string("-") : share(r.flopSaved); }},
+    {"Time saved", [](const StudyRow& r) { return share(timeSaved(r)); }},
+    {"dB by block", [](const StudyRow& r) { return blockText(r); }},
     {"Prompt followed %", [](const StudyRow& r) { return withBand(r.followed, "1", 100); }},
 };
 
@@ -82,14 +118,18 @@ const StudyRow* floorOf(const std::vector<StudyRow>& table) {
 
 template <std::size_t N>
 std::string htmlTable(const Column (&columns)[N], const std::vector<const StudyRow*>& rows) {
-    std::string out = "<table><tr>";
+    std::vector<const Column*> shown; // that say anything here
     for (const Column& c : columns)
-        out += "<th>" + escaped(c.name) + "</th>";
+        if (std::any_of(rows.begin(), rows.end(), [&](const StudyRow* row) { return c.cell(*row) != "-"; }))
+            shown.push_back(&c);
+    std::string out = "<table><tr>";
+    for (const Column* c : shown)
+        out += "<th>" + escaped(c->name) + "</th>";
     out += "</tr>\n";
     for (const StudyRow* row : rows) {
         out += row->isFloor ? "<tr class=\"floor\">" : "<tr>";
-        for (const Column& c : columns)
-            out += "<td>" + escaped(c.cell(*row)) + "</td>";
+        for (const Column* c : shown)
+            out += "<td>" + escaped(c->cell(*row)) + "</td>";
         out += "</tr>\n";
     }
     return out + "</table>\n";
@@ -140,6 +180,14 @@ std::string csvInterval(const std::optional<Interval>& v) {
     return v ? format("%.9g,%.9g,%.9g", v->mean, v->low, v->high) : ",,";
 }
 
+/// One column: figures with blanks between.
+std::string blockList(const std::vector<double>& psnr) {
+    std::string text;
+    for (const double v : psnr)
+        text += format(text.empty() ? "%.4g" : " %.4g", v);
+    return text;
+}
+
 } // namespace
 
 std::string studyClipsCsv(const StudyGrid& grid, const std::vector<StudyResult>& results) {
@@ -148,7 +196,8 @@ std::string studyClipsCsv(const StudyGrid& grid, const std::vector<StudyResult>&
         for (const auto& [key, value] : r.summary.asMap())
             figures.insert(key);
     std::string out = "arm,prompt,seed,repeat,denoise_seconds,decode_seconds,density,reused_share,"
-                      "estimate_seconds,attention_seconds,psnr,ssim,worst_psnr,right,asked";
+                      "estimate_seconds,attention_seconds,psnr,ssim,worst_psnr,hit_rate,flop,flop_estimate,"
+                      "right,asked,block_psnr";
     for (const std::string& key : figures)
         out += "," + csvText("summary." + key);
     out += '\n';
@@ -157,9 +206,11 @@ std::string studyClipsCsv(const StudyGrid& grid, const std::vector<StudyResult>&
                std::to_string(grid.seeds[r.seed]) + "," + std::to_string(r.repeat);
         for (const std::optional<double>& v :
              {std::optional(r.denoiseSeconds), std::optional(r.decodeSeconds), r.density, r.reusedShare,
-              r.estimateSeconds, r.attentionSeconds, r.psnr, r.ssim, r.worstPsnr})
+              r.estimateSeconds, r.attentionSeconds, r.psnr, r.ssim, r.worstPsnr, r.hitRate, r.flop,
+              r.flopEstimate})
             out += "," + csvNumber(v);
         out += r.followed ? format(",%d,%d", r.followed->right, r.followed->asked) : ",,";
+        out += "," + blockList(r.blockPsnr);
         for (const std::string& key : figures)
             out += "," + csvNumber(r.summary[key].isNumber() ? std::optional(r.summary[key].asDouble())
                                                              : std::nullopt);
@@ -170,7 +221,8 @@ std::string studyClipsCsv(const StudyGrid& grid, const std::vector<StudyResult>&
 
 std::string studyTableCsv(const std::vector<StudyRow>& table) {
     std::string out =
-        "arm,against,clips,denoise_seconds,density,reused_share,estimate_share,worst_psnr,right,asked";
+        "arm,against,clips,denoise_seconds,density,reused_share,estimate_share,worst_psnr,hit_rate,flop,"
+        "flop_estimate,flop_saved,right,asked,block_psnr";
     for (const char* name :
          {"speed_up", "psnr", "ssim", "followed", "time_gain", "psnr_gain", "ssim_gain", "followed_gain"})
         out += format(",%s,%s_low,%s_high", name, name, name);
@@ -178,9 +230,10 @@ std::string studyTableCsv(const std::vector<StudyRow>& table) {
     for (const StudyRow& r : table) {
         out += csvText(r.arm) + "," + csvText(r.against) + "," + std::to_string(r.clips);
         for (const std::optional<double>& v :
-             {std::optional(r.denoiseSeconds), r.density, r.reusedShare, r.estimateShare, r.worstPsnr})
+             {std::optional(r.denoiseSeconds), r.density, r.reusedShare, r.estimateShare, r.worstPsnr,
+              r.hitRate, r.flop, r.flopEstimate, r.flopSaved})
             out += "," + csvNumber(v);
-        out += format(",%d,%d", r.followedCount.right, r.followedCount.asked);
+        out += format(",%d,%d,", r.followedCount.right, r.followedCount.asked) + blockList(r.blockPsnr);
         for (const auto& v :
              {r.speedUp, r.psnr, r.ssim, r.followed, r.timeGain, r.psnrGain, r.ssimGain, r.followedGain})
             out += "," + csvInterval(v);
@@ -189,7 +242,8 @@ std::string studyTableCsv(const std::vector<StudyRow>& table) {
     return out;
 }
 
-std::string studyHtml(const StudyHead& head, const std::vector<StudyRow>& table) {
+std::string studyHtml(const StudyHead& head, const std::vector<StudyRow>& table,
+                      const std::vector<MatchedFidelity>& matched) {
     const std::string title = head.title.empty() ? "Ways of making clips, compared" : head.title;
     std::string out =
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>" + escaped(title) +
@@ -213,6 +267,8 @@ std::string studyHtml(const StudyHead& head, const std::vector<StudyRow>& table)
     if (!paired.empty())
         out += "<h2>What one change does</h2><p>Paired on the same prompts and seeds.</p>" +
                htmlTable(kPairColumns, paired);
+    for (const MatchedFidelity& m : matched)
+        out += "<p>" + escaped(matchedSentence(m)) + "</p>\n";
     out += svgScatter(plotOf(table, "Fidelity against speed", "speed-up", "PSNR, dB", speedUpOf, psnrOf));
     out += svgScatter(plotOf(table, "Structure against density", "density", "SSIM", densityOf, ssimOf));
     out += svgScatter(plotOf(table, "Prompt following against speed", "speed-up", "share of right answers",
@@ -220,12 +276,15 @@ std::string studyHtml(const StudyHead& head, const std::vector<StudyRow>& table)
     return out + "</html>\n";
 }
 
-std::string studyText(const StudyHead& head, const std::vector<StudyRow>& table) {
+std::string studyText(const StudyHead& head, const std::vector<StudyRow>& table,
+                      const std::vector<MatchedFidelity>& matched) {
     std::string out = headSentence(head) + "\n" + followSentence(head) + "\n\n";
     for (const StudyRow& r : table)
         out += format("%-36s %8.2f s  speed-up %-22s PSNR %-24s followed %s\n", r.arm.c_str(),
                       r.denoiseSeconds, kColumns[3].cell(r).c_str(), withBand(r.psnr, "2").c_str(),
                       withBand(r.followed, "1", 100).c_str());
+    for (const MatchedFidelity& m : matched)
+        out += '\n' + matchedSentence(m) + '\n';
     if (const StudyRow* floor = floorOf(table); floor && floor->psnr)
         out += format("\nEqual methods lie %.2f dB apart.\n", floor->psnr->mean);
     return out;

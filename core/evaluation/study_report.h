@@ -25,8 +25,10 @@ std::string studyClipsCsv(const StudyGrid& grid, const std::vector<StudyResult>&
 /// One line for each arm, intervals as three columns.
 std::string studyTableCsv(const std::vector<StudyRow>& table);
 /// A page that stands alone: tables and inline SVG, no script, no network.
-std::string studyHtml(const StudyHead& head, const std::vector<StudyRow>& table);
+std::string studyHtml(const StudyHead& head, const std::vector<StudyRow>& table,
+                      const std::vector<MatchedFidelity>& matched);
 /// For a terminal.
-std::string studyText(const StudyHead& head, const std::vector<StudyRow>& table);
+std::string studyText(const StudyHead& head, const std::vector<StudyRow>& table,
+                      const std::vector<MatchedFidelity>& matched);
 
 } // namespace canopy::evaluation

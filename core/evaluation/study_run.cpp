@@ -13,6 +13,8 @@
 #include "core/evaluation/clip_questions.h"
 #include "core/evaluation/line_journal.h"
 #include "core/evaluation/one_job.h"
+#include "core/job/chunk_flop.h"
+#include "core/job/chunk_record.h"
 #include "core/job/model_value.h"
 #include "core/job/qa_model_value.h"
 #include "core/project/fidelity.h"
@@ -55,9 +57,29 @@ Value headOf(const StudyOptions& o) {
     return head;
 }
 
+/// dB of each block: the mean over its frames. A block's first latent frame of the clip is one frame, every
+/// other one four.
+std::vector<double> byBlock(const std::vector<double>& framePsnr, int blockFrames) {
+    std::vector<double> blocks;
+    std::vector<int> frames;
+    for (std::size_t f = 0; f < framePsnr.size(); ++f) {
+        const std::size_t block = (f + 3) / 4 / static_cast<std::size_t>(blockFrames);
+        if (block >= blocks.size()) {
+            blocks.push_back(0);
+            frames.push_back(0);
+        }
+        blocks.back() += framePsnr[f];
+        ++frames.back();
+    }
+    for (std::size_t b = 0; b < blocks.size(); ++b)
+        blocks[b] /= frames[b];
+    return blocks;
+}
+
 struct Made {
     RawClip clip;
     Value stats;
+    ChunkRecord chunks;
     GenerationRequest request; ///< resolved
     Value summary;
 };
@@ -74,14 +96,35 @@ void fillFromStats(StudyResult& r, const Value& stats) {
     r.attentionSeconds = s["attention_seconds"].asDouble();
 }
 
-Result<void> fillFidelity(StudyResult& r, const RawClip& reference, const RawClip& clip) {
+/// What sampling cost: counted, and as the model of chunk_flop.h has it.
+void fillFlop(StudyResult& r, const Made& made, const ModelRecord& model) {
+    if (made.summary["denoise_flop"].isNumber())
+        r.flop = made.summary["denoise_flop"].asDouble();
+    const GenerationRequest& clip = made.request;
+    if (clip.chunks.mode == SamplingMode::Chunked) {
+        const ChunkTotals totals = totalsOf(made.chunks);
+        r.hitRate = totals.hitRate;
+        r.flopEstimate = totals.flop;
+    } else {
+        r.flopEstimate = wholeClipFlop(model.dit, videoTokens(clip), model.defaults.textLength, clip.steps,
+                                       clip.guidance != 1.0 ? 2 : 1, r.density.value_or(1));
+    }
+}
+
+Result<void> fillFidelity(StudyResult& r, const RawClip& reference, const RawClip& clip, int blockFrames) {
     if (clip.frames != reference.frames || clip.rgb.size() != reference.rgb.size())
         return makeError(ErrorCode::Mismatch, "The engine made clips of different lengths for one prompt.");
     FidelityMeter meter;
-    for (int f = 0; f < clip.frames; ++f)
-        if (auto added = meter.add(reference.frame(f), clip.frame(f), clip.width, clip.height); !added)
-            return added;
+    std::vector<double> framePsnr;
+    for (int f = 0; f < clip.frames; ++f) {
+        const auto added = meter.add(reference.frame(f), clip.frame(f), clip.width, clip.height);
+        if (!added)
+            return added.error();
+        framePsnr.push_back(added->psnr);
+    }
     const ClipFidelity fidelity = meter.result();
+    if (blockFrames > 0)
+        r.blockPsnr = byBlock(framePsnr, blockFrames);
     r.psnr = fidelity.psnrMean;
     r.ssim = fidelity.ssimMean;
     r.worstPsnr = fidelity.psnrWorst;
@@ -90,35 +133,23 @@ Result<void> fillFidelity(StudyResult& r, const RawClip& reference, const RawCli
 
 class Run {
 public:
-    Run(StudyOptions options, LineJournal journal, std::stop_token stop)
+    Run(StudyOptions options, LineJournal journal, const std::vector<Value>& others, std::stop_token stop)
         : m_options(std::move(options))
         , m_grid(m_options.grid)
         , m_journal(std::move(journal))
         , m_stop(std::move(stop))
         , m_client(m_options.worker)
-        , m_clips(m_grid.prompts.size() * m_grid.seeds.size() * m_grid.arms.size() *
+        , m_clips(prompts() * m_grid.seeds.size() * m_grid.arms.size() *
                   static_cast<std::size_t>(m_grid.repeats)) {
-        for (const Value& line : m_journal.lines()) {
-            if (line.contains("machine"))
-                m_out.machine = line["machine"].asString();
-            else if (line.contains("drawn"))
-                m_drawn[static_cast<std::size_t>(line["drawn"].asInt())] = {
-                    static_cast<int>(line["right"].asInt()), static_cast<int>(line["asked"].asInt())};
-            else
-                keep(studyResultFromValue(line));
-        }
+        for (const Value& line : m_journal.lines())
+            take(line);
+        for (const Value& line : others)
+            take(line);
     }
 
     Result<StudyOutcome> all() {
-        m_client.start();
-        m_startedAt = steadySeconds();
-        for (std::size_t p = 0; p < m_grid.prompts.size(); ++p) {
-            if (auto done = drawn(p); !done)
-                return done.error();
-            for (std::size_t s = 0; s < m_grid.seeds.size(); ++s)
-                if (auto done = cell(p, s); !done)
-                    return done.error();
-        }
+        if (auto done = m_options.readOnly ? Result<void>() : makeAll(); !done)
+            return done.error();
         for (const auto& [prompt, followed] : m_drawn) {
             m_out.drawn.right += followed.right;
             m_out.drawn.asked += followed.asked;
@@ -127,7 +158,44 @@ public:
     }
 
 private:
+    Result<void> makeAll() {
+        m_client.start();
+        m_startedAt = steadySeconds();
+        for (std::size_t p = 0; p < m_grid.prompts.size(); ++p) {
+            if (!isOwn(p))
+                continue;
+            if (auto done = drawn(p); !done)
+                return done.error();
+            for (std::size_t s = 0; s < m_grid.seeds.size(); ++s)
+                if (auto done = cell(p, s); !done)
+                    return done.error();
+        }
+        return {};
+    }
+
+    bool isOwn(std::size_t prompt) const {
+        return prompt % static_cast<std::size_t>(m_options.parts) == static_cast<std::size_t>(m_options.part);
+    }
+    std::size_t prompts() const {
+        std::size_t own = 0;
+        for (std::size_t p = 0; p < m_grid.prompts.size(); ++p)
+            own += isOwn(p) ? 1 : 0;
+        return own;
+    }
+
     using Place = std::tuple<std::size_t, std::size_t, std::size_t, int>;
+
+    /// A line of a journal.
+    void take(const Value& line) {
+        if (line.contains("machine"))
+            m_out.machine = line["machine"].asString();
+        else if (line.contains("drawn"))
+            m_drawn[static_cast<std::size_t>(line["drawn"].asInt())] = {
+                static_cast<int>(line["right"].asInt()), static_cast<int>(line["asked"].asInt())};
+        else if (StudyResult result = studyResultFromValue(line);
+                 !has(result.prompt, result.seed, result.arm, result.repeat))
+            keep(std::move(result));
+    }
 
     void keep(StudyResult result) {
         m_places[{result.prompt, result.seed, result.arm, result.repeat}] = true;
@@ -205,8 +273,9 @@ private:
             if (figure.isNumber())
                 result.summary.set(key, figure);
         fillFromStats(result, made->stats);
+        fillFlop(result, *made, m_options.model);
         if (arm != m_grid.reference)
-            if (auto filled = fillFidelity(result, *reference, made->clip); !filled)
+            if (auto filled = fillFidelity(result, *reference, made->clip, blockFrames(arm)); !filled)
                 return filled;
         if (repeat == 0) {
             auto followed = follow(m_grid.prompts[p].questions, made->clip);
@@ -223,14 +292,30 @@ private:
         return {};
     }
 
+    /// Latent frames of a block, its own or the reference's; 0 = neither has blocks.
+    int blockFrames(std::size_t arm) const {
+        for (const std::size_t one : {arm, m_grid.reference}) {
+            const ChunkSettings& chunks = m_grid.arms[one].request.chunks;
+            if (chunks.mode == SamplingMode::Chunked)
+                return chunks.blockFrames;
+        }
+        return 0;
+    }
+
     Result<Made> make(std::size_t p, std::size_t s, std::size_t arm) {
         GenerationRequest request = m_grid.arms[arm].request;
         request.prompt = m_grid.prompts[p].prompt;
         request.seed = m_grid.seeds[s];
         Made made;
+        std::optional<Error> unread;
         OneJob::Events events;
         events.blob = [&](const client::BlobPtr& blob) {
-            if (blob->info.kind == "attention_stats") {
+            if (blob->info.kind == "chunk_record") {
+                if (auto part = chunkRecordFromBytes(blob->bytes))
+                    append(made.chunks, std::move(*part));
+                else
+                    unread = part.error();
+            } else if (blob->info.kind == "attention_stats") {
                 CodecLimits limits;
                 limits.maxBytes = limits.maxValues = std::size_t{1} << 30;
                 if (auto stats = parseJson(std::string(blob->bytes.begin(), blob->bytes.end()), limits))
@@ -249,6 +334,8 @@ private:
             return makeError(outcome.error().code, outcome.error().code == ErrorCode::Cancelled
                                                        ? outcome.error().message
                                                        : place + outcome.error().message);
+        if (unread)
+            return makeError(unread->code, place + unread->message);
         auto resolved = generationRequestFromValue(outcome->request);
         if (!resolved)
             return resolved.error();
@@ -286,6 +373,8 @@ private:
         auto request = askAbout(clip, *m_options.qaModel, frames.path);
         if (!request)
             return request.error();
+        // As many threads as the clips had: of runs beside each other none takes the whole machine.
+        request->threads = m_grid.arms[m_grid.reference].request.threads;
         Followed followed;
         for (const QuestionRow& q : questions) {
             request->question = q.question;
@@ -326,7 +415,9 @@ private:
         if (!m_options.progress)
             return;
         StudyProgress p;
-        p.done = m_out.results.size();
+        p.done =
+            static_cast<std::size_t>(std::count_if(m_out.results.begin(), m_out.results.end(),
+                                                   [this](const StudyResult& r) { return isOwn(r.prompt); }));
         p.clips = m_clips;
         p.arm = arm;
         p.remainingSeconds = (steadySeconds() - m_startedAt) / static_cast<double>(m_doneHere) *
@@ -364,6 +455,11 @@ Value toValue(const StudyResult& r) {
     setOptional(v, "psnr", r.psnr);
     setOptional(v, "ssim", r.ssim);
     setOptional(v, "worst_psnr", r.worstPsnr);
+    setOptional(v, "hit_rate", r.hitRate);
+    setOptional(v, "flop", r.flop);
+    setOptional(v, "flop_estimate", r.flopEstimate);
+    if (!r.blockPsnr.empty())
+        v.set("block_psnr", Value::Array(r.blockPsnr.begin(), r.blockPsnr.end()));
     if (r.followed)
         v.set("right", r.followed->right).set("asked", r.followed->asked);
     v.set("summary", r.summary);
@@ -385,6 +481,11 @@ StudyResult studyResultFromValue(const Value& v) {
     r.psnr = optionalOf(v, "psnr");
     r.ssim = optionalOf(v, "ssim");
     r.worstPsnr = optionalOf(v, "worst_psnr");
+    r.hitRate = optionalOf(v, "hit_rate");
+    r.flop = optionalOf(v, "flop");
+    r.flopEstimate = optionalOf(v, "flop_estimate");
+    for (const Value& block : v["block_psnr"].asArray())
+        r.blockPsnr.push_back(block.asDouble());
     if (v.contains("asked"))
         r.followed = Followed{static_cast<int>(v["right"].asInt()), static_cast<int>(v["asked"].asInt())};
     r.summary = v["summary"];
@@ -392,13 +493,28 @@ StudyResult studyResultFromValue(const Value& v) {
 }
 
 Result<StudyOutcome> runStudy(StudyOptions options, std::stop_token stop) {
-    auto journal = LineJournal::open(options.folder / "study.jsonl", headOf(options),
-                                     "Results of another study, model or machine lie in the way; move them "
-                                     "away or choose another --out");
+    const Value head = headOf(options);
+    const std::string name = options.parts > 1 ? "study-" + std::to_string(options.part + 1) + "-of-" +
+                                                     std::to_string(options.parts) + ".jsonl"
+                                               : std::string("study.jsonl");
+    const std::string otherwise =
+        "Results of another study, model or machine lie in the way; move them away or choose another --out";
+    std::vector<Value> others; // of runs beside this one, which may still write
+    std::error_code ec;
+    for (const auto& entry : std::filesystem::directory_iterator(options.folder, ec)) {
+        const std::string file = entry.path().filename().string();
+        if (file == name || !file.starts_with("study") || entry.path().extension() != ".jsonl")
+            continue;
+        auto lines = LineJournal::read(entry.path(), head, otherwise);
+        if (!lines)
+            return lines.error();
+        others.insert(others.end(), lines->begin(), lines->end());
+    }
+    auto journal = LineJournal::open(options.folder / name, head, otherwise);
     if (!journal)
         return journal.error();
-    options.worker.topics = {"attention"};
-    return Run(std::move(options), std::move(*journal), std::move(stop)).all();
+    options.worker.topics = {"attention_stats", "chunks"};
+    return Run(std::move(options), std::move(*journal), others, std::move(stop)).all();
 }
 
 } // namespace canopy::evaluation

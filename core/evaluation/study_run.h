@@ -34,6 +34,11 @@ struct StudyResult {
     std::optional<double> estimateSeconds, attentionSeconds; ///< of the sparse policy's calls
     /// Against the reference arm's clip of the same prompt and seed, in RGB; none for that clip itself.
     std::optional<double> psnr, ssim, worstPsnr;
+    /// dB of each block of a clip made in blocks, or of the reference's blocks; empty where neither has any.
+    std::vector<double> blockPsnr;
+    std::optional<double> hitRate; ///< reused steps of blocks over all
+    std::optional<double> flop,
+        flopEstimate;                 ///< of the sampling loop: counted in the engine; by its cost model
     std::optional<Followed> followed; ///< none without questions or model
     Value summary;                    ///< figures of the worker: whatever its settings make it tell
 };
@@ -41,7 +46,7 @@ Value toValue(const StudyResult& result);
 StudyResult studyResultFromValue(const Value& value);
 
 struct StudyProgress {
-    std::size_t done = 0, clips = 0;
+    std::size_t done = 0, clips = 0; ///< of this run's part
     std::string arm;
     double remainingSeconds = 0; ///< from the clips of this run; 0 = unknown
 };
@@ -51,6 +56,11 @@ struct StudyOptions {
     ModelRecord model;
     std::optional<QaModelRecord> qaModel; ///< asks the prompts' questions; none = nobody asks
     std::filesystem::path folder;         ///< journal and scratch files
+    /// Of several runs beside each other in one folder: this one makes the clips of every `parts`th prompt
+    /// from `part` (from 0) on. Each finds what the others have made, so that a later run without parts has
+    /// nothing left to do. Their times disturb each other.
+    int part = 0, parts = 1;
+    bool readOnly = false; ///< no clip is made; the outcome is what lies in the folder
     client::WorkerClientOptions worker;
     std::function<void(const StudyProgress&)> progress; ///< on the caller's thread; may be empty
 };

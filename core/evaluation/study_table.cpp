@@ -71,6 +71,51 @@ std::optional<double> meanOf(const ArmClips& clips, std::optional<double> StudyR
     return count > 0 ? std::optional(sum / count) : std::nullopt;
 }
 
+std::vector<double> meanBlocks(const ArmClips& clips) {
+    std::vector<double> sums;
+    int count = 0;
+    for (const auto& [place, clip] : clips) {
+        const auto& blocks = clip.first->blockPsnr;
+        if (blocks.empty() || (count > 0 && blocks.size() != sums.size()))
+            continue;
+        sums.resize(blocks.size());
+        for (std::size_t b = 0; b < blocks.size(); ++b)
+            sums[b] += blocks[b];
+        ++count;
+    }
+    for (double& sum : sums)
+        sum /= count;
+    return sums;
+}
+
+/// One arm of a family.
+struct FamilyPoint {
+    double psnr = 0, logSeconds = 0;
+    std::optional<double> logFlop;
+};
+using Family = std::vector<FamilyPoint>; ///< ascending in PSNR, at least two
+
+double between(const Family& family, double psnr, double (*figure)(const FamilyPoint&)) {
+    auto above = std::find_if(family.begin() + 1, family.end() - 1,
+                              [&](const FamilyPoint& p) { return p.psnr >= psnr; });
+    const FamilyPoint& low = *(above - 1);
+    const double span = above->psnr - low.psnr;
+    const double share = span > 0 ? std::clamp((psnr - low.psnr) / span, 0.0, 1.0) : 0.5;
+    return figure(low) + share * (figure(*above) - figure(low));
+}
+
+/// Mean over [low, high] of the other's figure minus the family's.
+double meanDifference(const Family& family, const Family& other, double low, double high,
+                      double (*figure)(const FamilyPoint&)) {
+    constexpr int kPoints = 101;
+    double sum = 0;
+    for (int i = 0; i < kPoints; ++i) {
+        const double psnr = low + (high - low) * i / (kPoints - 1);
+        sum += between(other, psnr, figure) - between(family, psnr, figure);
+    }
+    return sum / kPoints;
+}
+
 std::optional<double> followedShare(const StudyResult& r) {
     return r.followed && r.followed->asked > 0
                ? std::optional(static_cast<double>(r.followed->right) / r.followed->asked)
@@ -141,6 +186,51 @@ Interval bootstrapInterval(const std::vector<std::vector<double>>& byPrompt) {
     return out;
 }
 
+std::vector<MatchedFidelity> matchedFidelity(const StudyGrid& grid, const std::vector<StudyRow>& table) {
+    std::vector<std::pair<std::string, Family>> families;
+    for (std::size_t arm = 0; arm < table.size(); ++arm) {
+        const StudyRow& row = table[arm];
+        const std::string& name = grid.arms[arm].family;
+        if (name.empty() || !row.psnr || row.denoiseSeconds <= 0)
+            continue;
+        auto it = std::find_if(families.begin(), families.end(),
+                               [&](const auto& family) { return family.first == name; });
+        if (it == families.end())
+            it = families.insert(families.end(), {name, {}});
+        FamilyPoint point{row.psnr->mean, std::log(row.denoiseSeconds), std::nullopt};
+        if (row.flop && *row.flop > 0)
+            point.logFlop = std::log(*row.flop);
+        it->second.push_back(point);
+    }
+    std::erase_if(families, [](const auto& family) { return family.second.size() < 2; });
+    for (auto& [name, points] : families)
+        std::sort(points.begin(), points.end(),
+                  [](const FamilyPoint& a, const FamilyPoint& b) { return a.psnr < b.psnr; });
+    const auto countsAll = [](const Family& family) {
+        return std::all_of(family.begin(), family.end(),
+                           [](const FamilyPoint& p) { return p.logFlop.has_value(); });
+    };
+    std::vector<MatchedFidelity> out;
+    for (std::size_t a = 0; a < families.size(); ++a)
+        for (std::size_t b = a + 1; b < families.size(); ++b) {
+            const Family &mine = families[a].second, &theirs = families[b].second;
+            MatchedFidelity m;
+            m.family = families[a].first;
+            m.other = families[b].first;
+            m.psnrLow = std::max(mine.front().psnr, theirs.front().psnr);
+            m.psnrHigh = std::min(mine.back().psnr, theirs.back().psnr);
+            if (m.psnrLow > m.psnrHigh)
+                continue;
+            m.fasterBy = std::exp(meanDifference(mine, theirs, m.psnrLow, m.psnrHigh,
+                                                 [](const FamilyPoint& p) { return p.logSeconds; }));
+            if (countsAll(mine) && countsAll(theirs))
+                m.flopRatio = std::exp(meanDifference(mine, theirs, m.psnrLow, m.psnrHigh,
+                                                      [](const FamilyPoint& p) { return *p.logFlop; }));
+            out.push_back(std::move(m));
+        }
+    return out;
+}
+
 std::vector<StudyRow> studyTable(const StudyGrid& grid, const std::vector<StudyResult>& results) {
     const std::vector<ArmClips> clips = clipsByArm(grid, results);
     const ArmClips& reference = clips[grid.reference];
@@ -172,6 +262,12 @@ std::vector<StudyRow> studyTable(const StudyGrid& grid, const std::vector<StudyR
         row.density = meanOf(mine, &StudyResult::density);
         row.reusedShare = meanOf(mine, &StudyResult::reusedShare);
         row.worstPsnr = meanOf(mine, &StudyResult::worstPsnr);
+        row.hitRate = meanOf(mine, &StudyResult::hitRate);
+        row.flop = meanOf(mine, &StudyResult::flop);
+        row.flopEstimate = meanOf(mine, &StudyResult::flopEstimate);
+        if (const auto whole = meanOf(reference, &StudyResult::flop); row.flop && whole && *whole > 0)
+            row.flopSaved = 1 - *row.flop / *whole;
+        row.blockPsnr = meanBlocks(mine);
         row.psnr = over(mine, [&](const Place&, const Clip& c) { return psnrOf(*c.first); });
         row.ssim = over(mine, [&](const Place&, const Clip& c) { return ssimOf(*c.first); });
         row.followed = over(mine, [](const Place&, const Clip& c) { return followedShare(*c.first); });

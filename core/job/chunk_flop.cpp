@@ -16,4 +16,9 @@ ChunkFlop chunkFlop(const DitConfig& dit, std::int64_t chunkTokens, int textToke
     return flop;
 }
 
+double wholeClipFlop(const DitConfig& dit, std::int64_t videoTokens, int textTokens, int steps, int branches,
+                     double density) {
+    return steps * branches * chunkFlop(dit, videoTokens, textTokens).pass(density);
+}
+
 } // namespace canopy

@@ -16,4 +16,9 @@ struct ChunkFlop {
 /// `chunkTokens` video tokens, `textTokens` text tokens attended to.
 ChunkFlop chunkFlop(const DitConfig& dit, std::int64_t chunkTokens, int textTokens);
 
+/// Of a whole clip's sampling loop in which every step runs: one chunk that attends to itself, `density` of
+/// all pairs of tokens.
+double wholeClipFlop(const DitConfig& dit, std::int64_t videoTokens, int textTokens, int steps, int branches,
+                     double density = 1);
+
 } // namespace canopy

@@ -12,6 +12,40 @@ void moveBehind(std::vector<T>& all, std::vector<T>&& more) {
     all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
+/// Chunks of keys that passes at time 0 attended to, each pass's own included, and their number.
+struct CleanPasses {
+    int count = 0;
+    double contextChunks = 0;
+};
+
+CleanPasses cleanPasses(const ChunkRecord& record) {
+    CleanPasses passes;
+    const ChunkRun& run = *record.run;
+    const auto isBegun = [&](int segment, int afterRow) {
+        return std::any_of(record.rows.begin(), record.rows.end(), [&](const ChunkRowRecord& row) {
+            return row.segment == segment && row.row > afterRow;
+        });
+    };
+    for (std::size_t s = 0; s < run.segments.size(); ++s)
+        for (int c = 0; c < run.segments[s].prefixChunks && isBegun(static_cast<int>(s), -1); ++c) {
+            ++passes.count;
+            passes.contextChunks += c + 1;
+        }
+    const double tokens = run.chunkTokens();
+    for (const ChunkDone& done : record.done) {
+        // A finished chunk is passed once more when another row follows that may read its keys.
+        if (run.finalize != "clean" || tokens <= 0 || !isBegun(done.segment, done.row))
+            continue;
+        for (const ChunkRowRecord& row : record.rows)
+            for (const KvRange& range : row.kv.ranges)
+                if (row.row == done.row && range.chunk == done.chunk) {
+                    ++passes.count;
+                    passes.contextChunks += (range.first + range.rows) / tokens;
+                }
+    }
+    return passes;
+}
+
 } // namespace
 
 void append(ChunkRecord& record, ChunkRecord part) {
@@ -49,6 +83,11 @@ ChunkTotals totalsOf(const ChunkRecord& record) {
             totals.oldestKeys = std::max(totals.oldestKeys, step.keyAgeRows);
         }
     }
+    const CleanPasses clean = cleanPasses(record);
+    const double passes =
+        run.branches * (clean.count * run.flopPerChunkStep + clean.contextChunks * run.flopPerContextChunk);
+    totals.flop += passes;
+    totals.flopNoReuse += passes;
     const int made = totals.reused + totals.computed;
     totals.hitRate = made > 0 ? static_cast<double>(totals.reused) / made : 0;
     return totals;

@@ -158,14 +158,15 @@ void append(ChunkRecord& record, ChunkRecord part);
 struct ChunkTotals {
     int computed = 0; ///< chunk-steps
     int reused = 0;
-    int possible = 0;       ///< of the whole clip
-    double hitRate = 0;     ///< reused over all so far
-    double flop = 0;        ///< of the computed chunk-steps, all branches: flow-cache.md 9
-    double flopNoReuse = 0; ///< of the same rows with everything computed
+    int possible = 0;   ///< of the whole clip
+    double hitRate = 0; ///< reused over all so far
+    double flop = 0;    ///< of the computed chunk-steps and the clean passes, all branches: flow-cache.md 9
+    double flopNoReuse = 0; ///< of the same rows with every step computed
     double seconds = 0;     ///< measured, of the rows
     int oldestKeys = 0;     ///< rows: largest age of keys that were attended to
 };
-/// By the cost model of flow-cache.md 9: linear layers and attention to the measured context.
+/// By the cost model of flow-cache.md 9: linear layers and attention to the measured context. A clean pass
+/// counts as a chunk-step; given chunks are taken to be whole in memory when theirs runs.
 ChunkTotals totalsOf(const ChunkRecord& record);
 
 /// Map with "version" and one key per field; keptMap as bytes in CBOR, base64 text in JSON.

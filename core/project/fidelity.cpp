@@ -109,8 +109,8 @@ Result<FrameFidelity> frameFidelity(std::span<const std::uint8_t> a, std::span<c
     return f;
 }
 
-Result<void> FidelityMeter::add(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, int width,
-                                int height) {
+Result<FrameFidelity> FidelityMeter::add(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b,
+                                         int width, int height) {
     const auto f = frameFidelity(a, b, width, height);
     if (!f)
         return f.error();
@@ -126,7 +126,7 @@ Result<void> FidelityMeter::add(std::span<const std::uint8_t> a, std::span<const
         m_sum.ssimWorst = f->ssim;
         m_sum.ssimWorstFrame = index;
     }
-    return {};
+    return f;
 }
 
 ClipFidelity FidelityMeter::result() const {

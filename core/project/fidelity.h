@@ -38,7 +38,9 @@ struct ClipFidelity {
 
 class FidelityMeter {
 public:
-    Result<void> add(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, int width, int height);
+    /// The frame's own figures.
+    Result<FrameFidelity> add(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, int width,
+                              int height);
     ClipFidelity result() const;
 
 private:

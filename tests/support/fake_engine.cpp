@@ -187,7 +187,7 @@ private:
             observer.timing("step", step, summary.stepSeconds.back());
             observer.stage("denoise", step + 1, r.steps);
         }
-        if (r.attention.method != AttentionMethod::Dense && observer.wants("attention"))
+        if (r.attention.method != AttentionMethod::Dense && observer.wants("attention_stats"))
             observer.attentionStats(attentionStats(r, model));
         if (r.chunks.mode == SamplingMode::Chunked && observer.wants("chunks")) {
             const int rows = fakeChunkRecord(r).run->rows;

@@ -182,7 +182,7 @@ TEST_CASE("the table pairs arms on the same prompts and seeds") {
     CHECK(*table[2].density == 0.25);
 
     const StudyHead head{"T <1>", "Starter", "id", "QA", "cpu", 64, 48, 9, 4, 2, 2, 1, {7, 8}, "0.1"};
-    const std::string html = studyHtml(head, table);
+    const std::string html = studyHtml(head, table, {});
     CHECK(html.find("T &lt;1&gt;") != std::string::npos);
     CHECK(html.find("<svg") != std::string::npos);
     CHECK(html.find("http") == std::string::npos);
