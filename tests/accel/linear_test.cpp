@@ -4,12 +4,15 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 #include <c10/util/Exception.h>
 #include <doctest/doctest.h>
 
 #include <vector>
 
+#include "accel/ops/attention.h"
 #include "accel/ops/linear.h"
+#include "accel/ops/product_counter.h"
 
 using namespace canopy::accel;
 using ops::Activation;
@@ -77,4 +80,37 @@ TEST_CASE("linear refuses what does not fit") {
     CHECK_THROWS_AS(ops::linear(at::randn({2, 3}), at::randn({4, 5}), {}), c10::Error);
     CHECK_THROWS_AS(ops::linear(at::randn({2, 5}), at::randn({4, 5}), at::randn({5})), c10::Error);
     CHECK_THROWS_AS(ops::linear(at::randn({2, 5}), at::randn({4, 5}).to(at::kBFloat16), {}), c10::Error);
+}
+
+TEST_CASE("the counter adds up what linear layers and attention multiply, and only while it lives") {
+    const at::Tensor x = at::randn({5, 40});
+    const at::Tensor q = at::randn({1, 200, 2, 16});
+    const at::Tensor k = at::randn({1, 300, 2, 16});
+    ops::linear(x, at::randn({24, 40}), {});
+    const ops::ProductCounter outer;
+    {
+        const ops::ProductCounter counter;
+        ops::linear(x, at::randn({24, 40}), {});
+        CHECK(counter.flop() == 2.0 * 5 * 40 * 24);
+        ops::attention(q, k, k);
+        CHECK(counter.flop() == 2.0 * 5 * 40 * 24 + 4.0 * 200 * 300 * 2 * 16);
+    }
+    CHECK(outer.flop() == 0);
+    ops::AttentionOptions some;
+    some.ranges = {{0, 50, {{0, 10}, {20, 60}}}, {50, 200, {}}};
+    ops::attention(q, k, k, some);
+    CHECK(outer.flop() == 4.0 * 50 * 50 * 2 * 16);
+    // Two heads of two blocks of queries, 128 and 72; keys in blocks of 128, 128 and 44.
+    some = {};
+    some.keyBlockOffsets = at::tensor({0, 1, 2, 3, 3}, at::kLong);
+    some.keyBlockIds = at::tensor({0, 2, 2}, at::kInt);
+    const double before = outer.flop();
+    ops::attention(q, k, k, some);
+    CHECK(outer.flop() - before == 4.0 * 16 * (128 * 128 + 72 * 44 + 128 * 44));
+    some = {};
+    some.causal = true;
+    const double lists = outer.flop();
+    ops::attention(q, k, k, some);
+    CHECK(outer.flop() - lists == 4.0 * 2 * 16 * (200 * 300 - 200 * 199 / 2));
+    CHECK(outer.knowsAll());
 }

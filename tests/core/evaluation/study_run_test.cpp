@@ -118,3 +118,61 @@ TEST_CASE("a worker that dies ends the study with a sentence and keeps what was 
     REQUIRE_MESSAGE(resumed.ok(), resumed.error().message);
     CHECK(resumed->results.size() == 24);
 }
+
+TEST_CASE("parts beside each other make every clip once, and the folder holds the whole study") {
+    TempFolder folder, other;
+    const auto whole = runStudy(optionsIn(other), {});
+    REQUIRE_MESSAGE(whole.ok(), whole.error().message);
+    auto options = optionsIn(folder);
+    options.parts = 2;
+    options.part = 1;
+    std::size_t told = 0;
+    options.progress = [&](const StudyProgress& p) {
+        CHECK(p.clips == 12);
+        told = p.done;
+    };
+    const auto second = runStudy(options, {});
+    REQUIRE_MESSAGE(second.ok(), second.error().message);
+    CHECK(told == 12);
+    CHECK(second->results.size() == 12);
+    CHECK(second->results[0].prompt == 1);
+    options.part = 0;
+    REQUIRE(runStudy(options, {}).ok());
+    options = optionsIn(folder);
+    options.readOnly = true;
+    const auto both = runStudy(options, {});
+    REQUIRE_MESSAGE(both.ok(), both.error().message);
+    CHECK(shapes(both->results) == shapes(whole->results));
+    CHECK(both->machine == whole->machine);
+    std::ofstream(folder / "study-3-of-4.jsonl") << "{\"version\":1}\n";
+    CHECK(runStudy(options, {}).error().code == ErrorCode::Mismatch);
+}
+
+TEST_CASE("clips made in blocks tell of reused steps, their cost and the fidelity of each block") {
+    TempFolder folder;
+    auto options = optionsIn(folder);
+    options.grid.arms.resize(2);
+    for (StudyArm& arm : options.grid.arms) {
+        arm.request.frames = 33;
+        arm.request.steps = 6;
+        arm.request.chunks.mode = SamplingMode::Chunked;
+        arm.request.chunks.blockFrames = 3;
+    }
+    options.grid.arms[1].request.chunks.mode = SamplingMode::Whole;
+    options.grid.prompts.resize(1);
+    options.grid.seeds = {1};
+    options.grid.repeats = 1;
+    const auto outcome = runStudy(options, {});
+    REQUIRE_MESSAGE(outcome.ok(), outcome.error().message);
+    REQUIRE(outcome->results.size() == 2);
+    const StudyResult &blocks = outcome->results[0], &wholeClip = outcome->results[1];
+    CHECK(*blocks.hitRate == doctest::Approx(1.0 / 3));
+    CHECK(*blocks.flopEstimate == doctest::Approx(4 * (3e9 + 6e8) + 2e9 + 3e8));
+    CHECK(!blocks.flop); // the scripted engine counts nothing
+    CHECK(!wholeClip.hitRate);
+    CHECK(*wholeClip.flopEstimate > 0);
+    CHECK(wholeClip.blockPsnr == std::vector<double>{100, 100, 100});
+    const auto again = runStudy(options, {});
+    CHECK(again->results[1].blockPsnr == wholeClip.blockPsnr);
+    CHECK(again->results[0].hitRate == blocks.hitRate);
+}

@@ -198,6 +198,48 @@ TEST_CASE("the table pairs arms on the same prompts and seeds") {
     CHECK(std::count(lastLine.begin(), lastLine.end(), ',') == header);
 }
 
+TEST_CASE("families are compared at equal fidelity") {
+    StudyGrid grid;
+    std::vector<StudyResult> results;
+    const auto add = [&](const char* family, double seconds, double psnr, double flop) {
+        StudyArm arm;
+        arm.name = std::to_string(grid.arms.size());
+        arm.family = family;
+        StudyResult r = result(0, 0, grid.arms.size(), seconds, psnr);
+        r.flop = flop;
+        r.flopEstimate = flop * 1.01;
+        r.hitRate = 0.5;
+        r.blockPsnr = {psnr, psnr - 1};
+        grid.arms.push_back(arm);
+        results.push_back(r);
+    };
+    add("", 16, 100, 32e12);
+    add("slow", 8, 20, 16e12);
+    add("slow", 16, 30, 16e12);
+    add("fast", 4, 30, 8e12);
+    add("fast", 2, 20, 8e12);
+    add("fast", 1, 10, 8e12);
+    add("alone", 1, 25, 1e12);
+    add("far", 1, 50, 1e12);
+    add("far", 2, 60, 1e12);
+    const auto table = studyTable(grid, results);
+    CHECK(*table[1].flopSaved == doctest::Approx(0.5));
+    CHECK(*table[1].hitRate == 0.5);
+    CHECK(table[1].blockPsnr == std::vector<double>{20, 19});
+    const auto matched = matchedFidelity(grid, table);
+    REQUIRE(matched.size() == 1); // the others share no dB with any
+    CHECK(matched[0].family == "slow");
+    CHECK(matched[0].psnrLow == 20);
+    CHECK(matched[0].psnrHigh == 30);
+    CHECK(matched[0].fasterBy == doctest::Approx(0.25));
+    CHECK(*matched[0].flopRatio == doctest::Approx(0.5));
+    const std::string html = studyHtml({}, table, matched);
+    CHECK(html.find("slow takes 4.000 times the seconds and 2.000 times") != std::string::npos);
+    CHECK(html.find("16.16 (+1.0 %)") != std::string::npos);
+    CHECK(html.find("20.0 19.0") != std::string::npos);
+    CHECK(html.find("Faster by") == std::string::npos); // a column of which no row says anything
+}
+
 TEST_CASE("intervals hold the mean of many draws about as often as they say") {
     std::uint64_t state = 7;
     const auto uniform = [&state] { // xorshift64*
