@@ -52,6 +52,7 @@ struct StudyCommandOptions {
     std::vector<std::string> arms; ///< empty = all
     std::string device, precision; ///< empty = the grid's
     int threads = 0;               ///< 0 = the grid's
+    std::vector<std::string> only; ///< see evaluation::StudyOptions
     bool noNewClips = false;
     int part = 0, parts = 1; ///< see evaluation::StudyOptions
 };

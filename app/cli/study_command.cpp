@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 #include <string>
@@ -141,6 +142,13 @@ int study(StudyCommandOptions options) {
     run.model = std::move(*model);
     run.qaModel = std::move(*qaModel);
     run.folder = options.out;
+    for (const std::string& name : options.only) {
+        const auto arm = std::find_if(run.grid.arms.begin(), run.grid.arms.end(),
+                                      [&](const StudyArm& a) { return a.name == name; });
+        if (arm == run.grid.arms.end())
+            return report(makeError(ErrorCode::InvalidArgument, "The grid has no arm \"" + name + "\"."));
+        run.only.push_back(static_cast<std::size_t>(arm - run.grid.arms.begin()));
+    }
     run.readOnly = options.noNewClips;
     run.part = options.part;
     run.parts = options.parts;

@@ -37,6 +37,11 @@ CLI::App* addStudy(CLI::App& app, StudyCommandOptions& o) {
     c->add_option("--threads", o.threads, "Instead of the grid's.")
         ->check(CLI::Range(1, 1024))
         ->type_name("N");
+    c->add_option(
+         "--only", o.only,
+         "Make only clips of this way now; the others stay for a later run of the same study. Give it "
+         "once for each.")
+        ->type_name("NAME");
     c->add_flag("--no-new-clips", o.noNewClips, "Only write the tables of what lies in the folder.");
     c->add_option_function<std::string>(
          "--part",

@@ -173,6 +173,11 @@ private:
         return {};
     }
 
+    bool isMadeNow(std::size_t arm) const {
+        const auto& only = m_options.only;
+        return only.empty() || arm == m_grid.reference ||
+               std::find(only.begin(), only.end(), arm) != only.end();
+    }
     bool isOwn(std::size_t prompt) const {
         return prompt % static_cast<std::size_t>(m_options.parts) == static_cast<std::size_t>(m_options.part);
     }
@@ -210,7 +215,7 @@ private:
         std::optional<RawClip> reference;
         for (int repeat = 0; repeat < m_grid.repeats; ++repeat) {
             for (const std::size_t arm : order(p, s, repeat)) {
-                if (has(p, s, arm, repeat))
+                if (has(p, s, arm, repeat) || !isMadeNow(arm))
                     continue;
                 if (auto warm = warmUp(p); !warm)
                     return warm;

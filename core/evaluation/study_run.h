@@ -60,7 +60,8 @@ struct StudyOptions {
     /// from `part` (from 0) on. Each finds what the others have made, so that a later run without parts has
     /// nothing left to do. Their times disturb each other.
     int part = 0, parts = 1;
-    bool readOnly = false; ///< no clip is made; the outcome is what lies in the folder
+    std::vector<std::size_t> only; ///< arms whose clips are made now, beside the reference; empty = all
+    bool readOnly = false;         ///< no clip is made; the outcome is what lies in the folder
     client::WorkerClientOptions worker;
     std::function<void(const StudyProgress&)> progress; ///< on the caller's thread; may be empty
 };

@@ -136,7 +136,8 @@ Result<ModelRecord> findModel(std::string_view idOrPath, const ModelFolders& fol
     for (auto& result : folders.scan()) {
         if (!result.record)
             continue;
-        if (idOrPath.empty() ? result.record->missing.empty() : result.record->id == idOrPath)
+        if (idOrPath.empty() ? result.record->missing.empty()
+                             : result.record->id == idOrPath || result.record->root.filename() == path)
             return std::move(*result.record);
         known += (known.empty() ? "" : ", ");
         known += result.record->id;

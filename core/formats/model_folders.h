@@ -34,8 +34,8 @@ private:
     std::filesystem::path m_file;
 };
 
-/// What `--model` names: an id among all known models, or the path of a model. Empty = the first that can
-/// run.
+/// What `--model` names: an id or the name of a folder among all known models, or the path of a model. Empty
+/// = the first that can run.
 Result<ModelRecord> findModel(std::string_view idOrPath, const ModelFolders& folders);
 
 } // namespace canopy

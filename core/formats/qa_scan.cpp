@@ -348,7 +348,8 @@ Result<QaModelRecord> findQaModel(std::string_view idOrPath, const ModelFolders&
     for (auto& result : scanQaModels(folders)) {
         if (result.error)
             continue;
-        if (idOrPath.empty() ? result.record.missing.empty() : result.record.id == idOrPath)
+        if (idOrPath.empty() ? result.record.missing.empty()
+                             : result.record.id == idOrPath || result.record.root.filename() == path)
             return std::move(result.record);
         known += (known.empty() ? "" : ", ") + result.record.id;
     }

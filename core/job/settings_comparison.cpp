@@ -11,8 +11,9 @@ namespace canopy {
 namespace {
 
 /// Settings that do not decide the picture, or are told in other words.
-constexpr std::array<std::string_view, 8> kLeftOut = {
-    "version", "model_path", "threads", "memory", "image_pixels", "resume_latents", "fps", "attention"};
+constexpr std::array<std::string_view, 9> kLeftOut = {"version", "model_path",   "threads",
+                                                      "memory",  "image_pixels", "resume_latents",
+                                                      "fps",     "attention",    "chunks"};
 
 struct Named {
     std::string_view key;
@@ -24,6 +25,7 @@ constexpr Named kNames[] = {
     {"kernel_set", "Kernels"},
     {"method", "Attention"},
     {"tau", "Mass kept (tau)"},
+    {"head_tau", "Thresholds"},
     {"stride", "Stride of the estimate"},
     {"query_clusters", "Query clusters"},
     {"key_clusters", "Key clusters"},
@@ -38,6 +40,26 @@ constexpr Named kNames[] = {
     {"max_age", "Oldest reused mask"},
     {"hard_cap", "Hard cap"},
     {"warmup", "Dense steps first"},
+    {"mode", "Made"},
+    {"block_frames", "Block, latent frames"},
+    {"ar_step", "Lag between blocks, steps"},
+    {"segments", "Segments"},
+    {"overlap_frames", "Overlap of segments"},
+    {"add_noise", "Given frames noised to"},
+    {"given_frames", "Given latent frames"},
+    {"from_chunk", "Made from block"},
+    {"cache", "Reuse of steps"},
+    {"feature", "Change judged by"},
+    {"threshold", "Threshold of change"},
+    {"hit_rate", "Share of steps reused"},
+    {"cache_warmup", "Steps never reused first"},
+    {"quantity", "What is repeated"},
+    {"rescale", "Polynomial of reuse"},
+    {"forced", "Forced steps, ranges"},
+    {"kv_budget", "Memory of keys, blocks"},
+    {"kv_window", "Oldest keys forgotten"},
+    {"kv_lambda", "Importance of keys"},
+    {"finalize", "Finished keys"},
 };
 
 std::string labelOf(std::string_view key) {
@@ -74,6 +96,10 @@ std::string wordsOf(const Value& value) {
         return "SVG2";
     if (text == "tmr")
         return "TMR";
+    if (text == "flowcache")
+        return "FlowCache";
+    if (text == "teacache")
+        return "TeaCache";
     return text.empty() ? "none" : text;
 }
 
@@ -93,8 +119,10 @@ Value::Map usedAttention(const AttentionSettings& s) {
     if (s.method == Dense || s.method == Window)
         return used;
     take({"reuse", "warmup"});
-    if (s.method != TopK)
+    if (s.method != TopK && s.headTau.empty())
         take({"tau"});
+    else if (s.method != TopK)
+        used.emplace("head_tau", "one per head");
     if (s.method == TopK)
         take({"keep"});
     if (s.method == Svg2)
@@ -108,10 +136,50 @@ Value::Map usedAttention(const AttentionSettings& s) {
     return used;
 }
 
+/// Members that a clip made in blocks uses, with values as they are told.
+Value::Map usedChunks(const ChunkSettings& s) {
+    Value::Map used;
+    if (s.mode != SamplingMode::Chunked) {
+        used.emplace("mode", "whole");
+        return used;
+    }
+    used.emplace("mode", "in blocks");
+    used.emplace("block_frames", s.blockFrames);
+    used.emplace("ar_step", s.arStep);
+    used.emplace("segments", s.segments > 0 ? Value(s.segments) : Value("as few as possible"));
+    used.emplace("overlap_frames", s.overlapFrames);
+    used.emplace("add_noise", s.addNoise);
+    used.emplace("given_frames", s.givenFrames);
+    used.emplace("from_chunk", s.fromChunk);
+    used.emplace("finalize", s.finalize == FinalizeKv::Clean ? "passed once more, clean" : "as written");
+    if (s.cache != ReuseMethod::None) {
+        used.emplace("cache", std::string(reuseMethodName(s.cache)));
+        used.emplace("cache_warmup", s.warmup);
+        used.emplace("quantity", std::string(reusedQuantityName(s.quantity)));
+        used.emplace("forced", static_cast<std::int64_t>(s.forced.size()));
+        if (s.cache == ReuseMethod::FlowCache)
+            used.emplace("feature", std::string(reuseFeatureName(s.feature)));
+        if (s.hitRate >= 0)
+            used.emplace("hit_rate", s.hitRate);
+        else
+            used.emplace("threshold", s.threshold);
+        if (!s.rescale.empty())
+            used.emplace("rescale", "from its calibration");
+    }
+    if (s.kvBudget > 0) {
+        used.emplace("kv_budget", s.kvBudget);
+        used.emplace("kv_window", s.kvWindow);
+        if (!s.kvWindow)
+            used.emplace("kv_lambda", s.kvLambda);
+    }
+    return used;
+}
+
 /// All settings that are told, in one level.
 Value::Map told(const GenerationRequest& r) {
     const Value whole = toValue(r);
     Value::Map out = usedAttention(r.attention);
+    out.merge(usedChunks(r.chunks));
     for (const auto& [key, value] : whole.asMap()) {
         bool leftOut = false;
         for (const auto name : kLeftOut)
@@ -143,11 +211,29 @@ GenerationRequest withoutRounding(GenerationRequest r) {
 } // namespace
 
 bool isAccelerated(const GenerationRequest& request) {
-    return request.attention.method != AttentionMethod::Dense;
+    const ChunkSettings& chunks = request.chunks;
+    return request.attention.method != AttentionMethod::Dense ||
+           (chunks.mode == SamplingMode::Chunked &&
+            (chunks.cache != ReuseMethod::None || chunks.kvBudget > 0 ||
+             chunks.finalize != FinalizeKv::Clean));
 }
 
 GenerationRequest denseTwin(GenerationRequest r) {
     r.attention = {};
+    const ChunkSettings none;
+    ChunkSettings& chunks = r.chunks;
+    chunks.cache = none.cache;
+    chunks.feature = none.feature;
+    chunks.threshold = none.threshold;
+    chunks.hitRate = none.hitRate;
+    chunks.warmup = none.warmup;
+    chunks.quantity = none.quantity;
+    chunks.rescale.clear();
+    chunks.forced.clear();
+    chunks.kvBudget = none.kvBudget;
+    chunks.kvWindow = none.kvWindow;
+    chunks.kvLambda = none.kvLambda;
+    chunks.finalize = none.finalize;
     r.kernelSet.clear();
     r.imagePixelsPath.clear();
     r.resumeLatentsPath.clear();

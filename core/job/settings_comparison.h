@@ -7,7 +7,9 @@
 
 namespace canopy {
 
-/// Whether the settings save work at the price of other pixels: anything but dense attention.
+/// Whether the settings save work at the price of other pixels: anything but dense attention; for a clip made
+/// in blocks also steps that are reused, keys that are squeezed or forgotten, and finished keys that stay as
+/// they were written. Blocks themselves are another way of sampling and no saving.
 bool isAccelerated(const GenerationRequest& request);
 
 /// The same clip without any saving: the reference that an accelerated clip is compared with. What the worker

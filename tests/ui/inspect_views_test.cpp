@@ -126,6 +126,8 @@ private Q_SLOTS:
         };
         QVERIFY(text("inspectWhy").contains(QStringLiteral("so far")));
         QCOMPARE(text("inspectSum0"), QStringLiteral("16.0 s")); // eight steps of the dense one's two seconds
+        QVERIFY(text("inspectSum1").startsWith(u'-'));
+        QVERIFY(text("inspectSum2").startsWith(u'+')); // time that was added says so
         QCOMPARE(text("inspectSum4"), QStringLiteral("10.4 s"));
         QCOMPARE(text("inspectSum8"), QStringLiteral("0.0 s"));
         QVERIFY(panel.findChild<QLabel*>(QStringLiteral("inspectNote"))->text().isEmpty());

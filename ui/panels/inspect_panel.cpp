@@ -35,6 +35,12 @@ QString seconds(double value) {
     return InspectPanel::tr("%1 s").arg(figure(value, 1));
 }
 
+/// A part of the account that adds time or takes it away.
+QString change(double value) {
+    const QString text = seconds(value);
+    return value >= 0.05 ? QStringLiteral("+") + text : text;
+}
+
 QString factor(double value) {
     return QStringLiteral("%1×").arg(figure(value, 2));
 }
@@ -495,9 +501,9 @@ void InspectPanel::showWhy() {
         m_why->setText(m_selection->run().ended ? tr("Why %1").arg(factor(d.measuredFactor))
                                                 : tr("Why %1 so far").arg(factor(d.measuredFactor)));
         m_sums[Dense]->setText(seconds(d.denseSeconds));
-        m_sums[Skipped]->setText(seconds(-d.skipped));
-        m_sums[Choosing]->setText(seconds(d.choosing));
-        m_sums[Rest]->setText(seconds(d.rest));
+        m_sums[Skipped]->setText(change(-d.skipped));
+        m_sums[Choosing]->setText(change(d.choosing));
+        m_sums[Rest]->setText(change(d.rest));
         m_sums[Model]->setText(factor(d.modelFactor));
         m_sums[Efficiency]->setText(figure(d.efficiency, 2));
         m_sums[Overhead]->setText(percent(d.overhead));

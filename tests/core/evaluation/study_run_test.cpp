@@ -137,6 +137,9 @@ TEST_CASE("parts beside each other make every clip once, and the folder holds th
     CHECK(second->results.size() == 12);
     CHECK(second->results[0].prompt == 1);
     options.part = 0;
+    options.only = {2};
+    CHECK(runStudy(options, {})->results.size() == 12 + 8); // what it sees of the other and two ways
+    options.only.clear();
     REQUIRE(runStudy(options, {}).ok());
     options = optionsIn(folder);
     options.readOnly = true;

@@ -61,6 +61,47 @@ TEST_CASE("a dense twin differs in nothing but what saves work") {
     CHECK_FALSE(isRounding(fast, dense));
 }
 
+TEST_CASE("reused steps and squeezed keys save work, blocks do not") {
+    auto blocks = clip(AttentionMethod::Dense).request;
+    blocks.chunks.mode = SamplingMode::Chunked;
+    blocks.chunks.blockFrames = 3;
+    blocks.chunks.warmup = 5; // as a resolved request has it, whether steps are reused or not
+    CHECK_FALSE(isAccelerated(blocks));
+    CHECK_FALSE(isSameShot(blocks, clip(AttentionMethod::Dense).request));
+    CHECK(isRounding(roundedTwin(blocks), blocks));
+    auto reused = blocks, squeezed = blocks, asWritten = blocks;
+    reused.chunks.cache = ReuseMethod::FlowCache;
+    reused.chunks.threshold = 0.1;
+    reused.chunks.forced = {{1, 2, 3}};
+    squeezed.chunks.kvBudget = 4;
+    asWritten.chunks.finalize = FinalizeKv::None;
+    for (const auto& fast : {reused, squeezed, asWritten}) {
+        CHECK(isAccelerated(fast));
+        CHECK_FALSE(isAccelerated(denseTwin(fast)));
+        CHECK(denseTwin(fast).chunks.mode == SamplingMode::Chunked);
+        CHECK(denseTwin(fast).chunks.blockFrames == 3);
+        CHECK(isSameShot(denseTwin(fast), blocks));
+        CHECK_FALSE(isRounding(fast, blocks));
+    }
+    auto other = reused;
+    other.chunks.blockFrames = 4;
+    CHECK_FALSE(isSameShot(other, blocks));
+    const auto differences = compareSettings(blocks, reused).differences;
+    const auto has = [&](const SettingDifference& wanted) {
+        return std::find(differences.begin(), differences.end(), wanted) != differences.end();
+    };
+    CHECK(has({"Reuse of steps", "none", "FlowCache"}));
+    CHECK(has({"Threshold of change", "none", "0.1"}));
+    CHECK(has({"Steps never reused first", "none", "5"}));
+    CHECK(has({"Forced steps, ranges", "none", "1"}));
+    CHECK(compareSettings(blocks, squeezed).differences.front() ==
+          SettingDifference{"Memory of keys, blocks", "none", "4"});
+    auto whole = blocks;
+    whole.chunks = {};
+    CHECK(compareSettings(whole, blocks).differences.front() ==
+          SettingDifference{"Made", "whole", "in blocks"});
+}
+
 TEST_CASE("settings that differ are told in words, unused ones as none") {
     auto a = clip(AttentionMethod::Dense).request, b = clip(AttentionMethod::XAttention).request;
     b.attention.reuse = MaskReuse::Tmr;
