@@ -62,14 +62,10 @@ int blockScore(const BlockScoreParams& params, void* streamHandle) {
     if (status == cudaSuccess)
         status = hopper::makeCellMap(scores.k, params.k, params.kStrides, params.batch, params.heads,
                                      params.tokens, params.stride, params.headDim);
-    auto* cursor = static_cast<std::uint32_t*>(params.workspace);
-    if (status == cudaSuccess)
-        status = cudaMemsetAsync(cursor, 0, sizeof(std::uint32_t), stream);
     if (status != cudaSuccess)
         return status;
 
     constexpr float kLog2E = 1.44269504088896341F;
-    constexpr std::size_t kCounterInts = blockScoreWorkspaceBytes(0, 0, 0, 8) / sizeof(std::uint32_t);
     const std::int32_t rows = params.batch * params.heads;
     scores.heads = params.heads;
     scores.cells = params.tokens / params.stride;
@@ -81,7 +77,8 @@ int blockScore(const BlockScoreParams& params, void* streamHandle) {
     scores.rowPairs = (scores.cells + kPairCells - 1) / kPairCells;
     scores.items = rows * scores.rowPairs * scores.tiles;
     scores.scaleLog2 = params.scale / static_cast<float>(params.stride) * kLog2E;
-    scores.sums = reinterpret_cast<float*>(cursor + kCounterInts);
+    scores.sums = static_cast<float*>(params.workspace);
+    scores.wanted = params.wanted;
     scores.maxima = scores.sums + std::int64_t{rows} * scores.cells * scores.blockSlots;
     switch (params.stride) {
     case 8:
@@ -104,7 +101,7 @@ int blockScore(const BlockScoreParams& params, void* streamHandle) {
     select.starts = params.starts;
     select.counts = params.counts;
     select.ids = params.ids;
-    select.cursor = cursor;
+    select.wanted = params.wanted;
     select.heads = params.heads;
     select.cells = scores.cells;
     select.blocks = (params.tokens + kScoreBlock - 1) / kScoreBlock;

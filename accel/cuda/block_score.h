@@ -34,12 +34,14 @@ struct BlockScoreParams {
     bool keepsFirst = false;    ///< key block 0 is always chosen
     bool keepsDiagonal = false; ///< and the query block's own
 
+    /// [B * H] on the card, or null: heads of 0 keep the lists and weights that are there already.
+    const std::uint8_t* wanted = nullptr;
+
     void* workspace = nullptr; ///< blockScoreWorkspaceBytes(), aligned to 16 bytes, any content
 
     float* weights = nullptr; ///< A [B, H, blocks, blocks] or null
-    // Lists as KeyLists of kind Blocks128 takes them; entry (b * H + h) * blocks + I. `ids` has room for all
-    // blocks of all entries; starts are handed out as entries finish, so that the lists lie in it without
-    // gaps.
+    // Lists as KeyLists of kind Blocks128 takes them; entry (b * H + h) * blocks + I starts at `blocks` times
+    // its number, so that each has room for all blocks.
     std::uint32_t* starts = nullptr; ///< [B * H * blocks]
     std::int32_t* counts = nullptr;  ///< [B * H * blocks]
     std::uint16_t* ids = nullptr;    ///< [B * H * blocks * blocks]
@@ -53,17 +55,15 @@ constexpr std::int64_t scoreTiles(std::int64_t tokens, std::int64_t stride) {
     return (tokens / stride + kScoreTileCells - 1) / kScoreTileCells;
 }
 
-/// A counter, then per (batch, head, cell) a sum for each key block and a maximum for each tile, float32.
+/// Per (batch, head, cell) a sum for each key block and a maximum for each tile, float32.
 constexpr std::size_t blockScoreWorkspaceBytes(std::int64_t batch, std::int64_t heads, std::int64_t tokens,
                                                std::int64_t stride) {
-    constexpr std::size_t kCounterBytes = 16;
     const std::int64_t perCell = scoreTiles(tokens, stride) * (kScoreTileCells * stride / kScoreBlock + 1);
-    return kCounterBytes +
-           sizeof(float) * static_cast<std::size_t>(batch * heads * (tokens / stride) * perCell);
+    return sizeof(float) * static_cast<std::size_t>(batch * heads * (tokens / stride) * perCell);
 }
 
-/// KernelTable::blockScore. Arguments are the caller's promise: accel/ops/block_score.h checks them. Chosen
-/// blocks, counts and weights have the same bits on every call; starts may differ.
+/// KernelTable::blockScore. Arguments are the caller's promise: accel/ops/block_score.h checks them. The
+/// result has the same bits on every call.
 int blockScore(const BlockScoreParams& params, void* stream);
 
 } // namespace canopy::accel::cuda

@@ -14,7 +14,7 @@ struct SelectArgs {
     std::uint32_t* starts;
     std::int32_t* counts;
     std::uint16_t* ids;
-    std::uint32_t* cursor; ///< numbers handed out so far; 0 at the start
+    const std::uint8_t* wanted; ///< [B H] or null; 0 leaves a head as it is
     std::int32_t heads, cells, blocks, tiles, blockSlots;
     std::int32_t cellsPerBlock; ///< 128 / S
     bool keepsFirst, keepsDiagonal;
@@ -94,11 +94,12 @@ __global__ void __launch_bounds__(kSelectThreads) selectKernel(SelectArgs args) 
     __shared__ bool chosenFlags[kSorted];
     __shared__ float partial[kWarps];
     __shared__ std::int32_t kept[kWarps];
-    __shared__ std::uint32_t start;
     const std::int32_t block = static_cast<std::int32_t>(blockIdx.x) % args.blocks;
     const std::int32_t row = static_cast<std::int32_t>(blockIdx.x) / args.blocks;
     const std::int32_t thread = static_cast<std::int32_t>(threadIdx.x), lane = thread % 32,
                        warp = thread / 32;
+    if (args.wanted && args.wanted[row] == 0)
+        return;
     const int tileShift = __ffs(args.blockSlots / args.tiles) - 1; // of its 16 or 32 blocks
 
     float total[PerLane] = {};
@@ -175,12 +176,11 @@ __global__ void __launch_bounds__(kSelectThreads) selectKernel(SelectArgs args) 
         place[i] = count + earlier + __popc(ballot & ((1U << lane) - 1U));
         count += round;
     }
+    const std::uint32_t start = blockIdx.x * static_cast<std::uint32_t>(args.blocks);
     if (thread == 0) {
-        start = atomicAdd(args.cursor, static_cast<std::uint32_t>(count));
         args.starts[blockIdx.x] = start;
         args.counts[blockIdx.x] = count;
     }
-    __syncthreads();
 #pragma unroll
     for (int i = 0; i < kOwn; ++i)
         if ((chosen >> i & 1U) != 0)

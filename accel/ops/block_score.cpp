@@ -40,6 +40,13 @@ void check(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& op
                     options.tau.device() == q.device() && options.tau.is_contiguous() &&
                     options.tau.sizes() == at::IntArrayRef({q.size(2)}),
                 "chooseBlocks got no tau of ", q.size(2), " contiguous float32 on ", q.device());
+    TORCH_CHECK(options.wanted.defined() == options.previous.has_value(),
+                "chooseBlocks got only one of wanted heads and earlier lists; give both");
+    TORCH_CHECK(
+        !options.wanted.defined() ||
+            (options.wanted.scalar_type() == at::kBool && options.wanted.is_contiguous() &&
+             options.wanted.device() == q.device() && options.wanted.numel() == q.size(0) * q.size(2)),
+        "chooseBlocks got flags that are not ", q.size(0) * q.size(2), " contiguous bool on ", q.device());
 }
 
 bool hasScoreKernel(const at::Tensor& q, double scale) {
@@ -60,9 +67,14 @@ BlockChoice onCard(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
     const at::Tensor q = wholeCells(qAny, options.stride), k = wholeCells(kAny, options.stride);
     const std::int64_t blocks = blocksOf(q.size(1)), entries = q.size(0) * q.size(2) * blocks;
     const auto place = q.options();
-    CardKeyLists lists{kScoreBlock, at::empty({entries}, place.dtype(at::kInt)),
-                       at::empty({entries}, place.dtype(at::kInt)),
-                       at::empty({entries * blocks}, place.dtype(at::kUInt16))};
+    CardKeyLists lists = options.previous
+                             ? *options.previous
+                             : CardKeyLists{kScoreBlock, at::empty({entries}, place.dtype(at::kInt)),
+                                            at::empty({entries}, place.dtype(at::kInt)),
+                                            at::empty({entries * blocks}, place.dtype(at::kUInt16))};
+    TORCH_CHECK(lists.starts.numel() == entries && lists.ids.numel() == entries * blocks,
+                "chooseBlocks got earlier lists of ", lists.starts.numel(), " query blocks; expected ",
+                entries);
     BlockChoice choice;
     if (options.wantsWeights)
         choice.weights = at::empty({q.size(0), q.size(2), blocks, blocks}, place.dtype(at::kFloat));
@@ -83,6 +95,9 @@ BlockChoice onCard(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
     params.tau = options.tau.const_data_ptr<float>();
     params.keepsFirst = options.keepsFirst;
     params.keepsDiagonal = options.keepsDiagonal;
+    params.wanted = options.wanted.defined()
+                        ? static_cast<const std::uint8_t*>(options.wanted.const_data_ptr())
+                        : nullptr;
     params.workspace = workspace.mutable_data_ptr();
     params.weights = options.wantsWeights ? choice.weights.mutable_data_ptr<float>() : nullptr;
     params.starts = static_cast<std::uint32_t*>(lists.starts.mutable_data_ptr());
@@ -193,9 +208,16 @@ BlockChoice onHost(const at::Tensor& q, const at::Tensor& k, double scale, const
 
 } // namespace
 
+bool choosesOnCard(const at::Tensor& q) {
+    return hasScoreKernel(q, 1.0);
+}
+
 BlockChoice chooseBlocks(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& options) {
     check(q, k, options);
     const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(3))));
+    TORCH_CHECK(!options.wanted.defined() || hasScoreKernel(q, scale),
+                "chooseBlocks got flags of wanted heads for q ", q.scalar_type(), " ", q.sizes(), " on ",
+                q.device(), "; expected bfloat16 with 64 or 128 channels on a card with the kernel");
     return hasScoreKernel(q, scale) ? onCard(q, k, scale, options) : onHost(q, k, scale, options);
 }
 

@@ -16,6 +16,10 @@ struct BlockScoreOptions {
     bool keepsFirst = true;      ///< key block 0 is always chosen
     bool keepsDiagonal = false;  ///< and the query block's own
     bool wantsWeights = false;
+    /// With both, on a card with the kernel: heads whose `wanted` is false keep their lists of `previous`,
+    /// which this function made; its tensors are written over. The host learns nothing of the flags.
+    at::Tensor wanted; ///< bool [B * H] on q's device
+    std::optional<CardKeyLists> previous;
     /// CPU kernels only; the best one when absent.
     std::optional<kernels::KernelSet> kernelSet;
 };
@@ -25,6 +29,9 @@ struct BlockChoice {
     AttentionOptions lists;
     at::Tensor weights; ///< float32 [B, H, blocks, blocks] of reference::blockWeights, where asked for
 };
+
+/// Whether chooseBlocks() leaves everything on the card for q.
+bool choosesOnCard(const at::Tensor& q);
 
 /// Chooses blocks of 128 keys for every block of 128 queries by the antidiagonal estimate of
 /// reference/block_score.h: the shortest prefix by falling weight, ties by number, that reaches tau of the

@@ -16,7 +16,7 @@ struct BlockScoreParams;
 } // namespace cuda
 
 /// Raised whenever KernelTable, CudaModule, Device or a type they name changes its layout.
-inline constexpr std::uint32_t kCudaModuleAbi = 4;
+inline constexpr std::uint32_t kCudaModuleAbi = 5;
 
 /// Entry points of our kernels: raw device pointers, sizes and a cudaStream_t; no LibTorch type. Each returns
 /// a cudaError_t as int, 0 for success, and only queues its work. `ops` checks arguments and chooses.

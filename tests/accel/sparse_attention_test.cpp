@@ -2,6 +2,7 @@
 // refused. Scores and selections themselves are compared with stored references in parity_test.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
@@ -10,10 +11,12 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "accel/nn/attention.h"
 #include "accel/policies/attention/block_mask.h"
+#include "accel/policies/attention/sparse_attention.h"
 #include "accel/policies/attention/svg2.h"
 #include "accel/policies/attention/temporal_mask_reuse.h"
 #include "accel/policies/attention/xattention.h"
@@ -85,6 +88,36 @@ int countRefreshed(const AttentionSettings& s, const std::vector<HeadDrift>& dri
     return static_cast<int>(reasons.size()) -
            static_cast<int>(std::count(reasons.begin(), reasons.end(), RefreshReason::Reused));
 }
+
+/// XAttention that takes its flags from a tensor, as a host on a card does.
+class FlagHost : public SparseHost {
+public:
+    explicit FlagHost(bool choosesAlone)
+        : m_choosesAlone(choosesAlone) {}
+    void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
+                std::unique_ptr<SparseMask>& mask) const override {
+        m_host.choose(call, heads, mask);
+    }
+    bool choosesWithoutHost(const AttentionCall&) const override { return m_choosesAlone; }
+    void chooseWhere(const AttentionCall& call, const at::Tensor& anew, SparseMask& mask) const override {
+        std::vector<std::int64_t> heads;
+        for (std::int64_t h = 0; h < anew.size(0); ++h)
+            if (anew[h].item<bool>())
+                heads.push_back(h);
+        std::unique_ptr<SparseMask> copy = std::make_unique<BlockMask>(static_cast<const BlockMask&>(mask));
+        if (!heads.empty())
+            m_host.choose(call, heads, copy);
+        static_cast<BlockMask&>(mask) = static_cast<const BlockMask&>(*copy);
+    }
+    at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const override {
+        return m_host.attend(call, mask);
+    }
+    std::vector<double> keptShare(const SparseMask& mask) const override { return m_host.keptShare(mask); }
+
+private:
+    XAttention m_host{{0.6}, 8};
+    bool m_choosesAlone;
+};
 
 constexpr AttentionMethod kHosts[] = {AttentionMethod::XAttention, AttentionMethod::Svg2,
                                       AttentionMethod::TopK};
@@ -201,6 +234,84 @@ TEST_CASE("drift: equality reuses, any change refreshes at 0, and the gate decid
     s.maxAge = 3;
     CHECK(countRefreshed(s, drifts({0, 0, 0, 0, 0}), 2) == 0);
     CHECK(countRefreshed(s, drifts({0, 0, 0, 0, 0}), 3) == 5);
+}
+
+TEST_CASE("the decision by operators is the decision by loops") {
+    std::mt19937 random(3);
+    const auto drawn = [&random](int below) {
+        return static_cast<int>(random() % static_cast<unsigned>(below));
+    };
+    int refreshed = 0, reused = 0;
+    for (int round = 0; round < 400; ++round) {
+        AttentionSettings s = settingsOf(AttentionMethod::XAttention);
+        s.reuse = MaskReuse::Tmr;
+        s.delta = drawn(5);
+        s.gateLow = drawn(11) / 10.0;
+        s.gateHigh = drawn(11) / 10.0;
+        s.hardCap = drawn(2) == 0;
+        s.maxAge = drawn(4);
+        std::vector<HeadDrift> drift;
+        std::vector<int> ages;
+        std::vector<double> values;
+        std::vector<std::int64_t> wideAges;
+        for (int h = 0; h < 10; ++h) {
+            values.push_back(drawn(12)); // whole numbers, so that equality happens
+            drift.push_back({values.back(), 0});
+            ages.push_back(drawn(5));
+            wideAges.push_back(ages.back());
+        }
+        const at::Tensor got =
+            decideRefreshBeside(s, at::tensor(wideAges, at::kLong), at::tensor(values, at::kDouble));
+        const auto expected = decideRefresh(s, ages, drift);
+        for (std::size_t h = 0; h < expected.size(); ++h) {
+            CHECK(got.const_data_ptr<std::int64_t>()[h] == static_cast<std::int64_t>(expected[h]));
+            ++(expected[h] == RefreshReason::Reused ? reused : refreshed);
+        }
+    }
+    CHECK(refreshed > 500);
+    CHECK(reused > 500);
+}
+
+TEST_CASE("decisions that stay beside the numbers give the bits of decisions on the host") {
+    AttentionSettings s = settingsOf(AttentionMethod::XAttention, 600);
+    s.reuse = MaskReuse::Tmr;
+    s.maxAge = 3;
+    s.warmup = 1;
+    for (const double delta : {0.0, 1.5, 4.0, 1e9}) {
+        CAPTURE(delta);
+        s.delta = delta;
+        SparseAttention host(std::make_unique<FlagHost>(false), s),
+            beside(std::make_unique<FlagHost>(true), s);
+        for (int step = 0; step < kSteps; ++step) {
+            AttentionCall call = callOf(step, 600, 5);
+            // Heads drift at different speeds.
+            call.q = call.q + at::arange(5, at::kFloat).view({1, 1, 5, 1}) * (0.01 * step);
+            const at::Tensor expected = host.attend(call);
+            CHECK(beside.attend(call).equal(expected));
+            CHECK(beside.attend(call).equal(expected)); // the row again
+        }
+    }
+}
+
+TEST_CASE("numbers that are not finite are told of with the next step where nothing waits for the card") {
+    AttentionSettings s = settingsOf(AttentionMethod::XAttention);
+    SparseAttention policy(std::make_unique<FlagHost>(true), s);
+    AttentionCall spoiled = callOf(1);
+    spoiled.layer = 2;
+    spoiled.k[0][17][1][5] = std::numeric_limits<float>::quiet_NaN();
+    policy.attend(callOf(1));
+    CHECK_NOTHROW(policy.attend(spoiled));
+    std::string sentence;
+    try {
+        policy.attend(callOf(2));
+    } catch (const JobError& e) {
+        sentence = e.error.message;
+    }
+    CHECK(sentence.find("layer 3 ") != std::string::npos);
+    CHECK(sentence.find("step 2.") != std::string::npos);
+    // Another clip knows nothing of it.
+    policy.attend(callOf(1));
+    CHECK_NOTHROW(policy.attend(callOf(2)));
 }
 
 TEST_CASE("temporal mask reuse from step to step, on every host and for each branch alone") {

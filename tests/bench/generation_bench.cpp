@@ -5,13 +5,17 @@
 //   generation_bench --model DIR [--device cuda] [--precision fp32] [--threads N] [--size WxH] [--frames N]
 //   [--steps N]
 //                    [--guidance G] [--prompt T] [--seed S] [--vae-tiling] [--runs N] [--compare-cpu]
-//                    [--attention M] [--tau X] [--stride S] [--keep R] [--warmup N] [--reuse M]
+//                    [--attention M] [--tau X] [--stride S] [--keep R] [--warmup N] [--reuse M] [--delta D]
+//                    [--turns M[/REUSE] ...]
+//
+// --turns runs the same request with each of these ways of attention in turns, as often as --runs says.
 
 #include <cmath>
 #include <cstdio>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -50,6 +54,8 @@ Value report(const accel::JobSummary& summary, const Collector& collector) {
     out.set("device", deviceName(summary.request.device))
         .set("precision", precisionName(summary.request.precision));
     out.set("threads", summary.request.threads).set("kernels", summary.request.kernelSet);
+    out.set("attention", attentionMethodName(summary.request.attention.method))
+        .set("reuse", maskReuseName(summary.request.attention.reuse));
     out.set("size", std::to_string(summary.request.width) + "x" + std::to_string(summary.request.height));
     out.set("frames", summary.request.frames).set("steps", summary.request.steps);
     out.set("load_s", summary.loadSeconds).set("text_s", summary.textSeconds);
@@ -107,6 +113,9 @@ int main(int argc, char** argv) {
     app.add_option("--keep", request.attention.keep);
     app.add_option("--warmup", request.attention.warmup);
     app.add_option("--reuse", reuse);
+    app.add_option("--delta", request.attention.delta);
+    std::vector<std::string> turns;
+    app.add_option("--turns", turns);
     app.add_option("--runs", runs);
     app.add_flag("--compare-cpu", compareCpu);
     CLI11_PARSE(app, argc, argv);
@@ -114,14 +123,6 @@ int main(int argc, char** argv) {
     request.precision = precision == "fp32"   ? Precision::Float32
                         : precision == "bf16" ? Precision::BFloat16
                                               : Precision::Auto;
-    const auto method = attentionMethodFromName(attention);
-    const auto reused = maskReuseFromName(reuse);
-    if (!method || !reused) {
-        std::fprintf(stderr, "--attention %s --reuse %s: no such way\n", attention.c_str(), reuse.c_str());
-        return 2;
-    }
-    request.attention.method = *method;
-    request.attention.reuse = *reused;
     if (!size.empty() && std::sscanf(size.c_str(), "%dx%d", &request.width, &request.height) != 2) {
         std::fprintf(stderr, "--size is \"%s\"; expected WIDTHxHEIGHT\n", size.c_str());
         return 2;
@@ -132,6 +133,21 @@ int main(int argc, char** argv) {
         return 1;
     }
     request.modelId = model->id;
+    if (turns.empty())
+        turns = {attention + "/" + reuse};
+    std::vector<GenerationRequest> jobs;
+    for (const std::string& turn : turns) {
+        const auto slash = turn.find('/');
+        const auto method = attentionMethodFromName(turn.substr(0, slash));
+        const auto reused = maskReuseFromName(slash == std::string::npos ? "off" : turn.substr(slash + 1));
+        if (!method || !reused) {
+            std::fprintf(stderr, "attention %s: no such way\n", turn.c_str());
+            return 2;
+        }
+        jobs.push_back(request);
+        jobs.back().attention.method = *method;
+        jobs.back().attention.reuse = *reused;
+    }
     const auto engine = accel::makeEngine();
     std::vector<std::uint8_t> frames;
     const auto run = [&](GenerationRequest job) {
@@ -146,13 +162,13 @@ int main(int argc, char** argv) {
         frames = std::move(collector.frames);
         return true;
     };
-    for (int i = 0; i < runs; ++i) {
-        if (!run(request))
-            return 1;
-    }
+    for (int i = 0; i < runs; ++i)
+        for (const GenerationRequest& job : jobs)
+            if (!run(job))
+                return 1;
     if (compareCpu) {
         const auto here = std::move(frames);
-        auto onCpu = request;
+        auto onCpu = jobs.back();
         onCpu.device = DeviceKind::Cpu;
         if (!run(onCpu))
             return 1;

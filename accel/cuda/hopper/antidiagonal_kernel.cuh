@@ -27,6 +27,7 @@ struct ScoreArgs {
     CUtensorMap q, k; ///< [B, H, cells, S, D], boxes of 128 cells x 1 token x 64 channels
     float* sums;      ///< [B H, cells, blockSlots]
     float* maxima;    ///< [B H, cells, tiles], in units of log2
+    const std::uint8_t* wanted; ///< [B H] or null; heads of 0 are passed over, by all roles alike
     std::int32_t heads, cells, stride, headDim;
     std::int32_t tiles, blockSlots; ///< key tiles; key blocks rounded up to whole tiles
     std::int32_t rowPairs;          ///< pairs of query tiles per head, one to a cluster
@@ -68,6 +69,8 @@ __device__ __forceinline__ void fetchScores(const ScoreArgs& args, std::uint32_t
     const std::int32_t columnBlocks = args.headDim / kBoxColumns;
     for (std::int32_t index = cluster; index < args.items; index += clusters) {
         const ScoreItem item = scoreItem(args, index, rank);
+        if (args.wanted && args.wanted[item.row] == 0)
+            continue;
         for (std::int32_t token = 0; token < args.stride; ++token) {
             for (std::int32_t block = 0; block < columnBlocks; ++block) {
                 waitBarrier(sharedAddress(&control.empty[place.slot]), place.parity ^ 1);
@@ -152,6 +155,8 @@ __device__ __forceinline__ void multiplyScores(const ScoreArgs& args, std::uint3
     const std::int32_t chunks = S * args.headDim / kBoxColumns;
     for (std::int32_t index = cluster; index < args.items; index += clusters) {
         const ScoreItem item = scoreItem(args, index, rank);
+        if (args.wanted && args.wanted[item.row] == 0)
+            continue;
         float r[kScoreTileCells / 2] = {};
         std::uint32_t previous = 0;
         pin(r);

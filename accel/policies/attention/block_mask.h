@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "accel/ops/attention.h"
@@ -18,6 +19,8 @@ public:
     /// Lists of `heads` (ascending) as ops::chooseBlocks made them for these heads alone. The first call
     /// brings all heads.
     void take(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
+    /// Lists of all heads.
+    void replace(ops::AttentionOptions lists) { m_lists = std::move(lists); }
     const ops::AttentionOptions& lists() const { return m_lists; }
     /// Per head; the shorter last block counts by its tokens. Reads from the card.
     std::vector<double> keptShare() const;

@@ -1,10 +1,14 @@
 #include "accel/policies/attention/sparse_attention.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 
 #include <string>
+#include <utility>
 
 #include "accel/nn/attention.h"
 #include "accel/runtime/job_error.h"
@@ -28,13 +32,15 @@ GuidanceBranch branchOf(const AttentionCall& call) {
 
 /// A sum over all tokens is finite only where every token is, short of an overflow that would spoil
 /// attention as well.
-void checkFinite(const AttentionCall& call, const PooledMeans& means) {
-    if ((at::isfinite(means.q).all() & at::isfinite(means.k).all()).item<bool>())
-        return;
-    throw JobError(ErrorCode::NumericOverflow,
-                   "Queries or keys of layer " + std::to_string(call.layer + 1) +
-                       " are not finite numbers at step " + std::to_string(call.step + 1) +
-                       ". Try fp32 precision, fewer steps of shift, or another checkpoint.");
+at::Tensor areFinite(const PooledMeans& means) {
+    return at::isfinite(means.q).all() & at::isfinite(means.k).all();
+}
+
+JobError notFinite(int step, int layer) {
+    return {ErrorCode::NumericOverflow,
+            "Queries or keys of layer " + std::to_string(layer + 1) + " are not finite numbers at step " +
+                std::to_string(step + 1) +
+                ". Try fp32 precision, fewer steps of shift, or another checkpoint."};
 }
 
 /// The heads' rows of `now` into `anchor`.
@@ -65,6 +71,47 @@ double SparseAttention::clock(bool watched) const {
     if (m_telemetry.synchronize)
         m_telemetry.synchronize();
     return steadySeconds();
+}
+
+bool SparseAttention::staysOnCard(const AttentionCall& call) const {
+    return !m_telemetry.take && m_host->choosesWithoutHost(call);
+}
+
+void SparseAttention::checkFinite(const AttentionCall& call, const PooledMeans& means) {
+    const at::Tensor flag = areFinite(means);
+    if (staysOnCard(call))
+        m_unsettled.push_back({call.step, call.layer, flag});
+    else if (!flag.item<bool>())
+        throw notFinite(call.step, call.layer);
+}
+
+void SparseAttention::settleFinite(const AttentionCall& call) {
+    if (m_unsettled.empty() || m_unsettled.front().step == call.step)
+        return;
+    const std::vector<Finite> earlier = std::exchange(m_unsettled, {});
+    if (call.step < earlier.front().step)
+        return; // another clip, or a row that is run again
+    std::vector<at::Tensor> flags;
+    for (const Finite& finite : earlier)
+        flags.push_back(finite.flag);
+    const at::Tensor host = at::stack(flags).cpu();
+    for (std::size_t i = 0; i < earlier.size(); ++i)
+        if (!host.const_data_ptr<bool>()[i])
+            throw notFinite(earlier[i].step, earlier[i].layer);
+}
+
+/// decideRefresh() and the choice for heads that have one, by operators on the card.
+void SparseAttention::chooseOnCard(const AttentionCall& call, const PooledMeans& means,
+                                   LayerState& state) const {
+    const at::Tensor drift = absoluteDrift(state.anchor, means);
+    if (!state.chosenStep.defined())
+        state.chosenStep =
+            at::full({call.q.size(2)}, state.chosenAt.front(), drift.options().dtype(at::kLong));
+    const at::Tensor anew = decideRefreshBeside(m_settings, call.step - state.chosenStep, drift) != 0;
+    m_host->chooseWhere(call, anew, *state.mask);
+    state.chosenStep = state.chosenStep.masked_fill(anew, call.step);
+    state.anchor.q = at::where(anew.unsqueeze(1), means.q, state.anchor.q);
+    state.anchor.k = at::where(anew.unsqueeze(1), means.k, state.anchor.k);
 }
 
 at::Tensor SparseAttention::warmUp(const AttentionCall& call, LayerState& state) {
@@ -103,6 +150,7 @@ void SparseAttention::tellMasks(const AttentionCall& call, const SparseMask& mas
 
 at::Tensor SparseAttention::attend(const AttentionCall& call) {
     checkCall(call);
+    settleFinite(call);
     LayerState& state = m_layers[{call.branch, call.layer}];
     if (call.step < state.lastStep || state.shape != call.q.sizes())
         state = {};
@@ -110,6 +158,7 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
     state.shape = call.q.sizes().vec();
     if (call.step < m_settings.warmup) {
         state.chosenAt.clear();
+        state.chosenStep = at::Tensor();
         return warmUp(call, state);
     }
 
@@ -118,6 +167,10 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
     const auto headCount = static_cast<std::size_t>(call.q.size(2));
     const PooledMeans means = poolMeans(call);
     checkFinite(call, means);
+    if (m_settings.reuse == MaskReuse::Tmr && !state.chosenAt.empty() && staysOnCard(call)) {
+        chooseOnCard(call, means, state);
+        return m_host->attend(call, *state.mask);
+    }
     std::vector<RefreshReason> reasons(headCount, RefreshReason::First);
     std::vector<HeadDrift> drift;
     if (!state.chosenAt.empty()) {

@@ -34,6 +34,12 @@ public:
     /// Called twice for the same step (a row that was cancelled), it makes the same choice.
     virtual void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
                         std::unique_ptr<SparseMask>& mask) const = 0;
+    /// Whether chooseWhere() works for a call.
+    virtual bool choosesWithoutHost(const AttentionCall& /*call*/) const { return false; }
+    /// choose() for the heads whose `anew` (bool [H] beside the call's tensors) is true, into a mask that
+    /// holds a choice already: the same choice, but the host never waits for the flags.
+    virtual void chooseWhere(const AttentionCall& /*call*/, const at::Tensor& /*anew*/,
+                             SparseMask& /*mask*/) const {}
     /// Attention over the chosen keys of all heads. Returns [1, L, H, D].
     virtual at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const = 0;
     /// Per head: kept pairs over all pairs. May read from the card.

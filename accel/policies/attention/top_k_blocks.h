@@ -15,6 +15,8 @@ public:
 
     void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
                 std::unique_ptr<SparseMask>& mask) const override;
+    bool choosesWithoutHost(const AttentionCall& call) const override;
+    void chooseWhere(const AttentionCall& call, const at::Tensor& anew, SparseMask& mask) const override;
     at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const override;
     std::vector<double> keptShare(const SparseMask& mask) const override;
     std::vector<BlockBitmap> bitmaps(const SparseMask& mask) const override;

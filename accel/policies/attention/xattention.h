@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "accel/ops/block_score.h"
 #include "accel/policies/attention/head_thresholds.h"
 #include "accel/policies/attention/sparse_host.h"
 
@@ -17,11 +18,16 @@ public:
 
     void choose(const AttentionCall& call, const std::vector<std::int64_t>& heads,
                 std::unique_ptr<SparseMask>& mask) const override;
+    bool choosesWithoutHost(const AttentionCall& call) const override;
+    void chooseWhere(const AttentionCall& call, const at::Tensor& anew, SparseMask& mask) const override;
     at::Tensor attend(const AttentionCall& call, const SparseMask& mask) const override;
     std::vector<double> keptShare(const SparseMask& mask) const override;
     std::vector<BlockBitmap> bitmaps(const SparseMask& mask) const override;
 
 private:
+    ops::BlockScoreOptions optionsFor(const AttentionCall& call,
+                                      const std::vector<std::int64_t>& heads) const;
+
     HeadThresholds m_tau;
     int m_stride;
     bool m_keepsFirst;
