@@ -108,6 +108,9 @@ int blockScore(const BlockScoreParams& params, void* streamHandle) {
     select.tiles = scores.tiles;
     select.blockSlots = scores.blockSlots;
     select.cellsPerBlock = kScoreBlock / params.stride;
+    select.keptBlocks = params.keptBlocks;
+    select.listRoom = static_cast<std::int32_t>(
+        listRoom(select.blocks, params.keepsFirst, params.keepsDiagonal, params.keptBlocks));
     select.keepsFirst = params.keepsFirst;
     select.keepsDiagonal = params.keepsDiagonal;
     return launchSelect(select, rows * select.blocks, stream);

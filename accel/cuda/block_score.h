@@ -13,7 +13,8 @@
 //   A[I, J] = sum of P over the cells of query block I and key block J, blocks of 128 tokens
 //
 // Chosen for query block I: the shortest prefix of its key blocks, by falling A and rising number, whose sum
-// reaches tau of all; that is, block J unless those before it reach it already.
+// reaches tau of all; that is, block J unless those before it reach it already. Or a fixed number of the
+// best.
 namespace canopy::accel::cuda {
 
 constexpr std::int32_t kScoreBlock = 128;
@@ -31,6 +32,8 @@ struct BlockScoreParams {
     float scale = 1.0F;       ///< above 0
 
     const float* tau = nullptr; ///< [H] on the card; 1 or more keeps every block
+    /// Above 0: every row keeps that many best blocks, at most all, and tau is not read.
+    std::int32_t keptBlocks = 0;
     bool keepsFirst = false;    ///< key block 0 is always chosen
     bool keepsDiagonal = false; ///< and the query block's own
 
@@ -40,11 +43,11 @@ struct BlockScoreParams {
     void* workspace = nullptr; ///< blockScoreWorkspaceBytes(), aligned to 16 bytes, any content
 
     float* weights = nullptr; ///< A [B, H, blocks, blocks] or null
-    // Lists as KeyLists of kind Blocks128 takes them; entry (b * H + h) * blocks + I starts at `blocks` times
-    // its number, so that each has room for all blocks.
+    // Lists as KeyLists of kind Blocks128 takes them; entry (b * H + h) * blocks + I starts at its number
+    // times listRoom().
     std::uint32_t* starts = nullptr; ///< [B * H * blocks]
     std::int32_t* counts = nullptr;  ///< [B * H * blocks]
-    std::uint16_t* ids = nullptr;    ///< [B * H * blocks * blocks]
+    std::uint16_t* ids = nullptr;    ///< [B * H * blocks * listRoom()]
 };
 
 /// Cells of keys that one tile of the estimate covers. A row's exponentials are summed per block against the
@@ -53,6 +56,13 @@ constexpr std::int32_t kScoreTileCells = 256;
 
 constexpr std::int64_t scoreTiles(std::int64_t tokens, std::int64_t stride) {
     return (tokens / stride + kScoreTileCells - 1) / kScoreTileCells;
+}
+
+/// Numbers that a list has room for.
+constexpr std::int64_t listRoom(std::int64_t blocks, bool keepsFirst, bool keepsDiagonal,
+                                std::int64_t keptBlocks) {
+    const std::int64_t most = keptBlocks > 0 ? keptBlocks + keepsFirst + keepsDiagonal : blocks;
+    return most < blocks ? most : blocks;
 }
 
 /// Per (batch, head, cell) a sum for each key block and a maximum for each tile, float32.

@@ -17,6 +17,8 @@ struct SelectArgs {
     const std::uint8_t* wanted; ///< [B H] or null; 0 leaves a head as it is
     std::int32_t heads, cells, blocks, tiles, blockSlots;
     std::int32_t cellsPerBlock; ///< 128 / S
+    std::int32_t keptBlocks;    ///< 0: by tau
+    std::int32_t listRoom;
     bool keepsFirst, keepsDiagonal;
 };
 
@@ -51,12 +53,17 @@ __device__ void sortFalling(std::uint64_t* keys) {
     }
 }
 
-/// Flags the shortest prefix whose sum reaches tau of all. Weights that are no numbers flag everything, so
-/// that they show in the result.
+/// Flags the best `keptBlocks` or, where that is 0, the shortest prefix whose sum reaches tau of all. Weights
+/// that are no numbers flag everything, so that they show in the result.
 template <int Count>
-__device__ void markPrefix(const std::uint64_t* keys, float tau, std::int32_t blocks, float* partial,
-                           bool* flags) {
+__device__ void markPrefix(const std::uint64_t* keys, float tau, std::int32_t keptBlocks, std::int32_t blocks,
+                           float* partial, bool* flags) {
     constexpr int kRun = Count / kSelectThreads;
+    if (keptBlocks > 0) {
+        for (int rank = static_cast<int>(threadIdx.x); rank < min(keptBlocks, blocks); rank += kSelectThreads)
+            flags[numberOf(keys[rank])] = true;
+        return;
+    }
     const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
     float own = 0.0F;
     for (int i = 0; i < kRun; ++i)
@@ -146,7 +153,8 @@ __global__ void __launch_bounds__(kSelectThreads) selectKernel(SelectArgs args) 
     __syncthreads();
     sortFalling<kSorted>(keys);
     __syncthreads();
-    markPrefix<kSorted>(keys, args.tau[row % args.heads], args.blocks, partial, chosenFlags);
+    const float tau = args.keptBlocks > 0 ? 1.0F : args.tau[row % args.heads];
+    markPrefix<kSorted>(keys, tau, args.keptBlocks, args.blocks, partial, chosenFlags);
     __syncthreads();
     constexpr int kOwn = (kMost + kSelectThreads - 1) / kSelectThreads;
     unsigned chosen = 0;
@@ -176,7 +184,7 @@ __global__ void __launch_bounds__(kSelectThreads) selectKernel(SelectArgs args) 
         place[i] = count + earlier + __popc(ballot & ((1U << lane) - 1U));
         count += round;
     }
-    const std::uint32_t start = blockIdx.x * static_cast<std::uint32_t>(args.blocks);
+    const std::uint32_t start = blockIdx.x * static_cast<std::uint32_t>(args.listRoom);
     if (thread == 0) {
         args.starts[blockIdx.x] = start;
         args.counts[blockIdx.x] = count;

@@ -23,6 +23,7 @@
 #include "accel/runtime/cuda_loader.h"
 #include "accel/runtime/device.h"
 #include "accel/runtime/job_error.h"
+#include "accel/runtime/kernel_table.h"
 #include "core/base/log.h"
 #include "core/job/ask_plan.h"
 #include "core/job/settings_schema.h"
@@ -30,6 +31,14 @@
 namespace canopy::accel {
 
 namespace {
+
+/// The kernels that a job runs: on a card ours are for bfloat16 alone.
+std::string kernelSetOf(DeviceKind device, Precision precision) {
+    if (device == DeviceKind::Cpu)
+        return kernels::kernelSetName(kernels::bestKernelSet());
+    const KernelTable* card = cardKernels();
+    return precision == Precision::BFloat16 && card ? card->name : "libtorch";
+}
 
 /// The processor multiplies bf16 in hardware (AVX-512 BF16 or AMX).
 bool hasFastBf16() {
@@ -215,9 +224,7 @@ private:
         }
         if (job.threads <= 0)
             job.threads = m_info.threads;
-        const std::string kernels = job.device == DeviceKind::Cuda
-                                        ? "libtorch-cuda"
-                                        : kernels::kernelSetName(kernels::bestKernelSet());
+        const std::string kernels = kernelSetOf(job.device, job.precision);
         if (!job.kernelSet.empty() && job.kernelSet != kernels) {
             logWarning("engine", "The settings name the kernels \"" + job.kernelSet +
                                      "\", this machine runs \"" + kernels +

@@ -44,6 +44,8 @@ struct AttentionCall {
     at::Tensor q;              ///< [1, L_q, H, D]
     at::Tensor k;              ///< [1, L_k, H, D]
     at::Tensor v;              ///< [1, L_k, H, D]
+    /// Means over tokens of q and k, float32 [H, D], where the policy reads them; undefined otherwise.
+    at::Tensor qMean, kMean;
 };
 
 /// Replaces the dense self-attention (XAttention, SVG2, windows, recorders). Returns [1, L_q, H, D].
@@ -52,6 +54,9 @@ class AttentionPolicy {
 public:
     virtual ~AttentionPolicy() = default;
     virtual at::Tensor attend(const AttentionCall& call) = 0;
+    /// Whether calls of `step` should bring qMean and kMean. A policy calculates them itself where they are
+    /// absent.
+    virtual bool readsMeans(int /*step*/) const { return false; }
 };
 
 /// Sees the hidden states [L, C] between layers: after embedding (layer = -1), after each block, and may

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <c10/core/DeviceGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <cstring>
@@ -176,12 +175,9 @@ AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, con
     const auto bytes = cuda::blockAttentionWorkspaceBytes(params.batch, params.heads, params.tileCount);
     const at::Tensor workspace = at::empty({static_cast<std::int64_t>(bytes)}, q.options().dtype(at::kByte));
     params.workspace = workspace.mutable_data_ptr();
-    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(q.device());
     const auto kernel =
         form == CardForm::Mma ? cardKernels()->blockAttentionMma : cardKernels()->blockAttention;
-    const int code = kernel(params, stream.native_handle());
-    TORCH_CHECK(code == 0, "attention's kernel could not be queued: CUDA error ", code, " for q ", q.sizes(),
-                ", k ", k.sizes(), ". Check the card with nvidia-smi, and report this with the log.");
+    checkQueued(kernel(params, cardStream(q)), "attention's kernel", q);
     return result;
 }
 

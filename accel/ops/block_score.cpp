@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/DeviceGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <cmath>
@@ -36,9 +35,12 @@ void check(const at::Tensor& q, const at::Tensor& k, const BlockScoreOptions& op
                 "; expected two equal shapes [B, L, H, D] of one floating dtype and device, L above 0");
     TORCH_CHECK(options.stride == 8 || options.stride == 16, "chooseBlocks got a stride of ", options.stride,
                 "; expected 8 or 16");
-    TORCH_CHECK(options.tau.defined() && options.tau.scalar_type() == at::kFloat &&
-                    options.tau.device() == q.device() && options.tau.is_contiguous() &&
-                    options.tau.sizes() == at::IntArrayRef({q.size(2)}),
+    TORCH_CHECK(!options.keptBlocks || (*options.keptBlocks > 0 && !options.tau.defined()),
+                "chooseBlocks was asked to keep ", options.keptBlocks.value_or(0), " blocks",
+                options.tau.defined() ? " and got a tau" : "", "; expected 1 or more, and no tau");
+    TORCH_CHECK(options.keptBlocks || (options.tau.defined() && options.tau.scalar_type() == at::kFloat &&
+                                       options.tau.device() == q.device() && options.tau.is_contiguous() &&
+                                       options.tau.sizes() == at::IntArrayRef({q.size(2)})),
                 "chooseBlocks got no tau of ", q.size(2), " contiguous float32 on ", q.device());
     TORCH_CHECK(options.wanted.defined() == options.previous.has_value(),
                 "chooseBlocks got only one of wanted heads and earlier lists; give both");
@@ -66,15 +68,18 @@ BlockChoice onCard(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
     const c10::DeviceGuard guard(qAny.device());
     const at::Tensor q = wholeCells(qAny, options.stride), k = wholeCells(kAny, options.stride);
     const std::int64_t blocks = blocksOf(q.size(1)), entries = q.size(0) * q.size(2) * blocks;
+    const std::int64_t kept = std::min(options.keptBlocks.value_or(0), blocks);
+    const std::int64_t room =
+        entries * cuda::listRoom(blocks, options.keepsFirst, options.keepsDiagonal, kept);
     const auto place = q.options();
     CardKeyLists lists = options.previous
                              ? *options.previous
                              : CardKeyLists{kScoreBlock, at::empty({entries}, place.dtype(at::kInt)),
                                             at::empty({entries}, place.dtype(at::kInt)),
-                                            at::empty({entries * blocks}, place.dtype(at::kUInt16))};
-    TORCH_CHECK(lists.starts.numel() == entries && lists.ids.numel() == entries * blocks,
-                "chooseBlocks got earlier lists of ", lists.starts.numel(), " query blocks; expected ",
-                entries);
+                                            at::empty({room}, place.dtype(at::kUInt16))};
+    TORCH_CHECK(lists.starts.numel() == entries && lists.ids.numel() == room,
+                "chooseBlocks got earlier lists of ", lists.starts.numel(), " query blocks with room for ",
+                lists.ids.numel(), " numbers; expected ", entries, " and ", room);
     BlockChoice choice;
     if (options.wantsWeights)
         choice.weights = at::empty({q.size(0), q.size(2), blocks, blocks}, place.dtype(at::kFloat));
@@ -92,7 +97,8 @@ BlockChoice onCard(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
     params.headDim = narrowedForCard(q.size(3), "channels");
     params.stride = static_cast<std::int32_t>(options.stride);
     params.scale = static_cast<float>(scale);
-    params.tau = options.tau.const_data_ptr<float>();
+    params.tau = options.tau.defined() ? options.tau.const_data_ptr<float>() : nullptr;
+    params.keptBlocks = static_cast<std::int32_t>(kept);
     params.keepsFirst = options.keepsFirst;
     params.keepsDiagonal = options.keepsDiagonal;
     params.wanted = options.wanted.defined()
@@ -103,10 +109,7 @@ BlockChoice onCard(const at::Tensor& qAny, const at::Tensor& kAny, double scale,
     params.starts = static_cast<std::uint32_t*>(lists.starts.mutable_data_ptr());
     params.counts = lists.counts.mutable_data_ptr<std::int32_t>();
     params.ids = static_cast<std::uint16_t*>(lists.ids.mutable_data_ptr());
-    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(q.device());
-    const int code = cardKernels()->blockScore(params, stream.native_handle());
-    TORCH_CHECK(code == 0, "the choice of blocks could not be queued: CUDA error ", code, " for q ",
-                q.sizes(), ". Check the card with nvidia-smi, and report this with the log.");
+    checkQueued(cardKernels()->blockScore(params, cardStream(q)), "the choice of blocks", q);
     choice.lists.cardLists = std::move(lists);
     return choice;
 }
@@ -121,11 +124,14 @@ std::vector<std::int32_t> chooseRow(const float* weights, std::int64_t blocks, f
     const float all = std::accumulate(weights, weights + blocks, 0.0F);
     std::vector<std::int32_t> chosen;
     float before = 0.0F;
+    std::int64_t rank = 0;
     for (const std::int32_t block : order) {
-        if (before < tau * all || tau >= 1.0F || (options.keepsFirst && block == 0) ||
-            (options.keepsDiagonal && block == own))
+        const bool isAmongBest =
+            options.keptBlocks ? rank < *options.keptBlocks : before < tau * all || tau >= 1.0F;
+        if (isAmongBest || (options.keepsFirst && block == 0) || (options.keepsDiagonal && block == own))
             chosen.push_back(block);
         before += weights[block];
+        ++rank;
     }
     std::sort(chosen.begin(), chosen.end());
     return chosen;
@@ -172,15 +178,15 @@ at::Tensor weightsByCpuKernel(const at::Tensor& qAny, const at::Tensor& kAny, do
 /// Lists on the CPU; heads side by side.
 AttentionOptions chooseOnHost(const at::Tensor& weights, const at::Tensor& tauAny,
                               const BlockScoreOptions& options) {
-    const at::Tensor host = weights.cpu().contiguous(), tau = tauAny.cpu();
+    const at::Tensor host = weights.cpu().contiguous(), tau = tauAny.defined() ? tauAny.cpu() : tauAny;
     const std::int64_t blocks = weights.size(3), heads = weights.size(0) * weights.size(1);
     std::vector<std::vector<std::int32_t>> rows(static_cast<std::size_t>(heads * blocks));
     forEachItem(heads, [&](std::int64_t head) {
         for (std::int64_t block = 0; block < blocks; ++block) {
             const std::int64_t row = head * blocks + block;
-            rows[static_cast<std::size_t>(row)] =
-                chooseRow(host.const_data_ptr<float>() + row * blocks, blocks,
-                          tau.const_data_ptr<float>()[head % tau.numel()], block, options);
+            rows[static_cast<std::size_t>(row)] = chooseRow(
+                host.const_data_ptr<float>() + row * blocks, blocks,
+                tau.defined() ? tau.const_data_ptr<float>()[head % tau.numel()] : 1.0F, block, options);
         }
     });
     std::vector<std::int64_t> offsets{0};

@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/_addmm_activation.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 
@@ -52,6 +53,9 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
     countFlop(2.0 * static_cast<double>(x.numel()) * static_cast<double>(weight.size(0)));
     if (suitsOneDnn(x, weight))
         return byOneDnn(x, weight, bias, activation);
+    // cuBLASLt adds the bias and takes GELU's tanh form in the product's epilogue.
+    if (activation == Activation::GeluTanh && x.is_cuda() && x.dim() == 2 && bias.defined() && x.numel() > 0)
+        return at::_addmm_activation(bias, x, weight.t(), 1, 1, /*use_gelu=*/true);
     const at::Tensor product = at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
     return activation == Activation::GeluTanh ? at::gelu(product, "tanh") : product;
 }

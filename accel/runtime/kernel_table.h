@@ -13,6 +13,10 @@ class Device;
 namespace cuda {
 struct BlockAttentionParams;
 struct BlockScoreParams;
+struct GateAddParams;
+struct LayerNormParams;
+struct MaskDriftParams;
+struct NormRopeParams;
 } // namespace cuda
 
 /// Raised whenever KernelTable, CudaModule, Device or a type they name changes its layout.
@@ -23,6 +27,7 @@ inline constexpr std::uint32_t kCudaModuleAbi = 5;
 struct KernelTable {
     /// Writes `value + index` to `count` ints. Proves that the module holds code for this card.
     int (*probe)(std::int32_t* out, std::int32_t count, std::int32_t value, void* stream);
+    const char* name; ///< of the set, as clips store it: "hopper", "ampere"
     /// Attention over all or chosen keys (accel/cuda/block_attention.h), by the form for this card.
     int (*blockAttention)(const cuda::BlockAttentionParams& params, void* stream);
     /// By the form for cards from compute capability 8.0 on, which tests run on any.
@@ -31,6 +36,12 @@ struct KernelTable {
     bool isFastestDense;
     /// Chooses blocks of keys by an estimate (accel/cuda/block_score.h). Null on cards other than Hopper's.
     int (*blockScore)(const cuda::BlockScoreParams& params, void* stream);
+    /// Which heads choose anew (accel/cuda/mask_drift.h).
+    int (*maskDrift)(const cuda::MaskDriftParams& params, void* stream);
+    // Per-token passes (accel/cuda/row_ops.h).
+    int (*layerNorm)(const cuda::LayerNormParams& params, void* stream);
+    int (*gateAdd)(const cuda::GateAddParams& params, void* stream);
+    int (*normRope)(const cuda::NormRopeParams& params, void* stream);
 };
 
 /// What libcanopy_cuda.so hands out under kCudaModuleSymbol.

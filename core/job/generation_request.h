@@ -57,7 +57,7 @@ struct GenerationRequest {
     AttentionSettings attention;
     ChunkSettings chunks;
     std::string noiseScheme = "torch-cpu-1";
-    std::string kernelSet; ///< resolved by the worker ("torch", "avx512bf16", ...)
+    std::string kernelSet; ///< resolved by the worker ("hopper", "libtorch", "avx512bf16", ...)
     /// The first image as the client decoded and resized it to width x height: a safetensors file with the
     /// tensor "image", uint8 [H, W, 3]. The worker reads no image formats. Never stored.
     std::string imagePixelsPath;

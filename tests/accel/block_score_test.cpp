@@ -1,6 +1,5 @@
 // The choice of key blocks: the reference against the definition written as loops, the prefix rule, and,
 // where there is a Hopper card, the kernels against the reference.
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
@@ -13,42 +12,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <memory>
 #include <numeric>
 #include <vector>
 
 #include "accel/ops/block_score.h"
 #include "accel/reference/block_score.h"
-#include "accel/runtime/cuda_loader.h"
-#include "accel/runtime/device.h"
-#include "accel/runtime/kernel_table.h"
-#include "core/base/files.h"
+#include "tests/support/cuda_card.h"
 
 using namespace canopy;
 using namespace canopy::accel;
 
 namespace {
-
-/// The card, opened once; null, with the reason printed, where this machine or build has none.
-Device* card() {
-    static const std::unique_ptr<Device> device = []() -> std::unique_ptr<Device> {
-        if (!cudaDeviceCount() || !std::filesystem::exists(executableFolder() / "libcanopy_cuda.so"))
-            return nullptr;
-        auto loaded = loadCuda();
-        REQUIRE_MESSAGE(loaded.ok(), loaded.error().message);
-        return (*loaded)->kernels()->blockScore ? std::move(*loaded) : nullptr;
-    }();
-    if (!device)
-        MESSAGE("skipped: no Hopper card, or a build without the CUDA module");
-    return device.get();
-}
-
-/// LibTorch then fills every at::empty with NaN.
-struct PoisonedMemory {
-    PoisonedMemory() { at::globalContext().setDeterministicAlgorithms(true, false); }
-    ~PoisonedMemory() { at::globalContext().setDeterministicAlgorithms(false, false); }
-};
 
 /// Neighbouring tokens alike, as a video's are, so that some blocks matter much more than others.
 at::Tensor smoothTokens(std::int64_t tokens, std::int64_t heads, std::int64_t depth) {
@@ -130,6 +104,16 @@ void checkPrefix(const Lists& lists, const at::Tensor& weightsAny, const std::ve
             CHECK(before + reached + rest > (wanted - slack) * all);
         }
     }
+}
+
+/// Every list is rising and holds the `kept` best, ties by number.
+void checkBest(const Lists& lists, const at::Tensor& weights, std::int64_t kept) {
+    const std::int64_t blocks = weights.size(3), most = std::min(kept, blocks);
+    REQUIRE(static_cast<std::int64_t>(lists.rows.size()) == weights.numel() / blocks);
+    const at::Tensor best =
+        std::get<0>(std::get<1>(weights.view({-1, blocks}).sort(true, 1, true)).slice(1, 0, most).sort(1));
+    for (std::size_t row = 0; row < lists.rows.size(); ++row)
+        CHECK(at::tensor(lists.rows[row], at::kLong).equal(best[static_cast<std::int64_t>(row)]));
 }
 
 ops::BlockScoreOptions optionsOf(const std::vector<float>& tau, const at::Device& device) {
@@ -254,6 +238,24 @@ TEST_CASE("equal weights are taken by number") {
         CHECK(row == std::vector<std::int32_t>{0, 1, 2, 3});
 }
 
+TEST_CASE("a fixed number of the best blocks, ties by number") {
+    const at::Tensor q = smoothTokens(900, 2, 64), k = smoothTokens(900, 2, 64);
+    for (const std::int64_t kept : {1, 3, 8, 20}) {
+        ops::BlockScoreOptions options;
+        options.keepsFirst = false;
+        options.wantsWeights = true;
+        options.keptBlocks = kept;
+        const auto choice = ops::chooseBlocks(q, k, options);
+        checkBest(listsOf(choice), choice.weights, kept);
+    }
+    ops::BlockScoreOptions equal;
+    equal.keepsFirst = false;
+    equal.keptBlocks = 2;
+    const at::Tensor same = at::zeros({1, 512, 1, 64});
+    for (const auto& row : listsOf(ops::chooseBlocks(same, same, equal)).rows)
+        CHECK(row == std::vector<std::int32_t>{0, 1});
+}
+
 TEST_CASE("arguments that do not fit are refused") {
     const at::Tensor q = at::zeros({1, 256, 2, 16});
     ops::BlockScoreOptions options = optionsOf({0.5F, 0.5F}, at::kCPU);
@@ -264,7 +266,7 @@ TEST_CASE("arguments that do not fit are refused") {
 }
 
 TEST_CASE("the card's weights and lists are the reference's") {
-    if (!card())
+    if (!hopperCard())
         return;
     const at::Device device = card()->torchDevice();
     const PoisonedMemory poisoned;
@@ -297,8 +299,41 @@ TEST_CASE("the card's weights and lists are the reference's") {
     }
 }
 
+TEST_CASE("the card keeps a fixed number of the best, and heads that are not wanted keep their lists") {
+    if (!hopperCard())
+        return;
+    const at::Device device = card()->torchDevice();
+    const PoisonedMemory poisoned;
+    for (const std::int64_t tokens : {1400, 34000}) {
+        CAPTURE(tokens);
+        const at::Tensor q = smoothTokens(tokens, 4, 128).to(device),
+                         k = smoothTokens(tokens, 4, 128).to(device),
+                         q2 = smoothTokens(tokens, 4, 128).to(device);
+        for (const std::int64_t kept : {1, 7, 300}) {
+            ops::BlockScoreOptions options;
+            options.stride = 8;
+            options.keepsFirst = false;
+            options.wantsWeights = true;
+            options.keptBlocks = kept;
+            const auto choice = ops::chooseBlocks(q, k, options);
+            checkBest(listsOf(choice), choice.weights.cpu(), kept);
+        }
+        const auto options = optionsOf({0.5F, 0.6F, 0.7F, 0.8F}, device);
+        const auto first = listsOf(ops::chooseBlocks(q, k, options)),
+                   second = listsOf(ops::chooseBlocks(q2, k, options));
+        auto partly = options;
+        partly.previous = ops::chooseBlocks(q, k, options).lists.cardLists;
+        partly.wanted = at::tensor(std::vector<std::uint8_t>{0, 1, 0, 1}, at::kByte).to(at::kBool).to(device);
+        const auto mixed = listsOf(ops::chooseBlocks(q2, k, partly));
+        const std::size_t blocks = mixed.rows.size() / 4;
+        CHECK(first.rows != second.rows);
+        for (std::size_t row = 0; row < mixed.rows.size(); ++row)
+            CHECK(mixed.rows[row] == (row / blocks % 2 == 1 ? second : first).rows[row]);
+    }
+}
+
 TEST_CASE("the card chooses the same blocks on every call, and attention takes its lists") {
-    if (!card())
+    if (!hopperCard())
         return;
     const at::Device device = card()->torchDevice();
     const at::Tensor q = smoothTokens(4000, 4, 128).to(device), k = smoothTokens(4000, 4, 128).to(device),

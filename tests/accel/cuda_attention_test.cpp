@@ -1,6 +1,5 @@
 // The card's attention kernels behind ops::attention, both forms, against the CPU's in float32. Without a
 // card, or in a build without the CUDA module, each case says so and claims nothing.
-#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -12,49 +11,19 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <limits>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "accel/ops/attention.h"
 #include "accel/ops/attention_card.h"
-#include "accel/runtime/cuda_loader.h"
-#include "accel/runtime/device.h"
-#include "core/base/files.h"
+#include "tests/support/cuda_card.h"
 
 using namespace canopy;
 using namespace canopy::accel;
 
 namespace {
-
-/// The card, opened once; null, with the reason printed, where this machine or build has none.
-Device* card() {
-    static const std::unique_ptr<Device> device = []() -> std::unique_ptr<Device> {
-        if (const auto count = cudaDeviceCount(); !count) {
-            MESSAGE("skipped: ", count.error().message);
-            return nullptr;
-        }
-        if (!std::filesystem::exists(executableFolder() / "libcanopy_cuda.so")) {
-            MESSAGE("skipped: this build has no CUDA module");
-            return nullptr;
-        }
-        auto loaded = loadCuda();
-        REQUIRE_MESSAGE(loaded.ok(), loaded.error().message);
-        return std::move(*loaded);
-    }();
-    if (!device)
-        MESSAGE("skipped: no card");
-    return device.get();
-}
-
-/// LibTorch then fills every at::empty with NaN: outputs, workspaces and lists come poisoned.
-struct PoisonedMemory {
-    PoisonedMemory() { at::globalContext().setDeterministicAlgorithms(true, false); }
-    ~PoisonedMemory() { at::globalContext().setDeterministicAlgorithms(false, false); }
-};
 
 struct Shape {
     std::int64_t batch, heads, keyHeads, queries, keys, depth;

@@ -3,40 +3,23 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <memory>
 #include <vector>
 
 #include "accel/nn/attention.h"
 #include "accel/ops/block_score.h"
+#include "accel/ops/mask_drift.h"
 #include "accel/policies/attention_policies.h"
-#include "accel/runtime/cuda_loader.h"
-#include "accel/runtime/device.h"
-#include "accel/runtime/kernel_table.h"
-#include "core/base/files.h"
+#include "tests/support/cuda_card.h"
 
 using namespace canopy;
 using namespace canopy::accel;
 
 namespace {
-
-/// The card, opened once; null, with the reason printed, where this machine or build has none.
-Device* card() {
-    static const std::unique_ptr<Device> device = []() -> std::unique_ptr<Device> {
-        if (!cudaDeviceCount() || !std::filesystem::exists(executableFolder() / "libcanopy_cuda.so"))
-            return nullptr;
-        auto loaded = loadCuda();
-        REQUIRE_MESSAGE(loaded.ok(), loaded.error().message);
-        return (*loaded)->kernels()->blockScore ? std::move(*loaded) : nullptr;
-    }();
-    if (!device)
-        MESSAGE("skipped: no Hopper card, or a build without the CUDA module");
-    return device.get();
-}
 
 constexpr std::int64_t kTokens = 4000, kHeads = 6, kDepth = 128;
 
@@ -64,7 +47,7 @@ AttentionCall callOf(int step) {
 } // namespace
 
 TEST_CASE("with telemetry the host decides, without it the card does: the same bits") {
-    if (!card())
+    if (!hopperCard())
         return;
     for (const AttentionMethod method : {AttentionMethod::XAttention, AttentionMethod::TopK}) {
         for (const double delta : {0.0, 3.0, 1e9}) {
@@ -82,15 +65,21 @@ TEST_CASE("with telemetry the host decides, without it the card does: the same b
             s.maxAge = 4;
             s = withAttentionDefaults(s, kTokens, 8);
             int refreshed = 0, reused = 0;
-            const auto take = [&](AttentionRecord record) {
+            AttentionTelemetry telemetry;
+            telemetry.take = [&](AttentionRecord record) {
                 for (const auto& head : record.heads)
                     ++(head.reason == RefreshReason::Reused ? reused : refreshed);
             };
-            const auto told = makeAttentionPolicy(s, {take, [] { card()->synchronize(); }});
+            telemetry.synchronize = [] { card()->synchronize(); };
+            const auto told = makeAttentionPolicy(s, telemetry);
+            int step = 0;
+            telemetry.wanted = [&step] { return step % 3 == 2; };
+            const auto now = makeAttentionPolicy(s, telemetry); // watched now and then
             const auto quiet = makeAttentionPolicy(s);
-            for (int step = 0; step < 8; ++step) {
+            for (; step < 8; ++step) {
                 const AttentionCall call = callOf(step);
                 const at::Tensor expected = told->attend(call);
+                CHECK(now->attend(call).equal(expected));
                 CHECK(quiet->attend(call).equal(expected));
                 CHECK(quiet->attend(call).equal(expected)); // the row again
             }
@@ -100,8 +89,36 @@ TEST_CASE("with telemetry the host decides, without it the card does: the same b
     }
 }
 
-TEST_CASE("the fixed share ranked on the card keeps what the CPU keeps of the same weights") {
+TEST_CASE("the card's drift decides as operators do, and moves the same anchors") {
     if (!card())
+        return;
+    const PoisonedMemory poisoned;
+    const at::Device device = card()->torchDevice();
+    for (const std::int64_t heads : {1, 6, 40, 100}) {
+        for (int round = 0; round < 40; ++round) {
+            CAPTURE(heads);
+            CAPTURE(round);
+            // Whole numbers, so that sums are exact in any order and equality happens.
+            const auto drawn = [&] { return at::randint(0, 3, {heads, 16}, at::kFloat); };
+            const ops::PooledMeans now{drawn(), drawn()};
+            ops::DriftAnchor here{{drawn(), drawn()}, at::randint(0, 9, {heads}, at::kInt)};
+            ops::DriftAnchor there{{here.means.q.to(device), here.means.k.to(device)},
+                                   here.chosenAt.to(device)};
+            const ops::PooledMeans far{now.q.to(device), now.k.to(device)};
+            const ops::RefreshRule rule{10.0 + round % 5, (round % 4) * 0.3, 0.5 + (round % 6) * 0.1,
+                                        round % 2 == 0, round % 3};
+            CHECK(ops::meanDrift(there.means, far).cpu().equal(ops::meanDrift(here.means, now)));
+            const at::Tensor expected = ops::refreshWhere(rule, 9, now, here);
+            CHECK(ops::refreshWhere(rule, 9, far, there).cpu().equal(expected));
+            CHECK(there.chosenAt.cpu().equal(here.chosenAt));
+            CHECK(there.means.q.cpu().equal(here.means.q));
+            CHECK(there.means.k.cpu().equal(here.means.k));
+        }
+    }
+}
+
+TEST_CASE("the fixed share ranked on the card keeps what the CPU keeps of the same weights") {
+    if (!hopperCard())
         return;
     AttentionSettings s;
     s.method = AttentionMethod::TopK;

@@ -1,6 +1,8 @@
 """Writes a random checkpoint of Wan 2.1 1.3B's size in diffusers' layout, for measuring time and memory.
 
-    python make_random_checkpoint.py OUT_DIR TOKENIZER_FILE [--text-layers N]
+    python make_random_checkpoint.py OUT_DIR TOKENIZER_FILE [--text-layers N] [--skyreels]
+
+--skyreels makes it SkyReels-V2 DF 1.3B, which has an embedding of the frame rate beside the same shapes.
 
 The transformer and the autoencoder have the released shapes; the text encoder has the width of UMT5-XXL and N layers
 (24 in the release). Weights are normal with a small deviation, norms are one: numbers stay finite, pictures mean nothing.
@@ -26,7 +28,7 @@ def linear(sd, name, i, o, bias=True):
         sd[name + ".bias"] = normal(o)
 
 
-def transformer(c=1536, ffn=8960, layers=30, text=4096, freq=256, channels=16):
+def transformer(skyreels, c=1536, ffn=8960, layers=30, text=4096, freq=256, channels=16):
     sd = {"patch_embedding.weight": normal(c, channels, 1, 2, 2), "patch_embedding.bias": normal(c)}
     p = "condition_embedder."
     linear(sd, p + "text_embedder.linear_1", text, c)
@@ -34,6 +36,10 @@ def transformer(c=1536, ffn=8960, layers=30, text=4096, freq=256, channels=16):
     linear(sd, p + "time_embedder.linear_1", freq, c)
     linear(sd, p + "time_embedder.linear_2", c, c)
     linear(sd, p + "time_proj", c, 6 * c)
+    if skyreels:
+        sd["fps_embedding.weight"] = normal(2, c)
+        linear(sd, "fps_projection.net.0.proj", c, c)
+        linear(sd, "fps_projection.net.2", c, 6 * c)
     for i in range(layers):
         b = f"blocks.{i}."
         for a in ("attn1", "attn2"):
@@ -52,6 +58,8 @@ def transformer(c=1536, ffn=8960, layers=30, text=4096, freq=256, channels=16):
                   in_channels=channels, out_channels=channels, text_dim=text, freq_dim=freq, ffn_dim=ffn, num_layers=layers,
                   cross_attn_norm=True, qk_norm="rms_norm_across_heads", eps=1e-6, image_dim=None, added_kv_proj_dim=None,
                   rope_max_seq_len=1024, pos_embed_seq_len=None)
+    if skyreels:
+        config.update(_class_name="SkyReelsV2Transformer3DModel", inject_sample_info=True)
     return sd, config
 
 
@@ -147,15 +155,18 @@ def write(folder, name, sd, config):
 def main():
     out, tokenizer = sys.argv[1:3]
     layers = int(sys.argv[sys.argv.index("--text-layers") + 1]) if "--text-layers" in sys.argv else 24
+    skyreels = "--skyreels" in sys.argv
     torch.manual_seed(1)
-    write(os.path.join(out, "transformer"), "diffusion_pytorch_model", *transformer())
+    weights, config = transformer(skyreels)
+    write(os.path.join(out, "transformer"), "diffusion_pytorch_model", weights, config)
     write(os.path.join(out, "vae"), "diffusion_pytorch_model", *autoencoder())
     write(os.path.join(out, "text_encoder"), "model", *text_encoder(layers))
     os.makedirs(os.path.join(out, "tokenizer"), exist_ok=True)
     shutil.copy(tokenizer, os.path.join(out, "tokenizer", "spiece.model"))
-    index = dict(_class_name="WanPipeline", _diffusers_version="0.42.1", scheduler=["diffusers", "UniPCMultistepScheduler"],
+    kind = "SkyReelsV2DiffusionForcingPipeline" if skyreels else "WanPipeline"
+    index = dict(_class_name=kind, _diffusers_version="0.42.1", scheduler=["diffusers", "UniPCMultistepScheduler"],
                  text_encoder=["transformers", "UMT5EncoderModel"], tokenizer=["transformers", "T5TokenizerFast"],
-                 transformer=["diffusers", "WanTransformer3DModel"], vae=["diffusers", "AutoencoderKLWan"])
+                 transformer=["diffusers", config["_class_name"]], vae=["diffusers", "AutoencoderKLWan"])
     json.dump(index, open(os.path.join(out, "model_index.json"), "w"), indent=1)
 
 

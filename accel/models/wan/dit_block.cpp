@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 
 #include <string>
+#include <utility>
 
 #include "accel/nn/attention.h"
 #include "accel/nn/kv_pool.h"
@@ -51,8 +52,17 @@ at::Tensor WanDit::Block::selfAttention(int layer, const at::Tensor& x, const Ro
     call.branch = context.branch;
     call.grid = context.grid;
     call.causalBlockFrames = context.causalBlockFrames;
-    call.q = ops::normRope(projected.select(2, 0), normQ, rope.cos, rope.sin, eps); // [1, L, H, D]
-    call.k = ops::normRope(projected.select(2, 1), normK, rope.cos, rope.sin, eps);
+    if (context.attention && !context.kv && context.attention->readsMeans(context.step)) {
+        auto q = ops::normRopeWithMean(projected.select(2, 0), normQ, rope.cos, rope.sin, eps);
+        auto k = ops::normRopeWithMean(projected.select(2, 1), normK, rope.cos, rope.sin, eps);
+        call.q = std::move(q.out); // [1, L, H, D]
+        call.k = std::move(k.out);
+        call.qMean = std::move(q.mean);
+        call.kMean = std::move(k.mean);
+    } else {
+        call.q = ops::normRope(projected.select(2, 0), normQ, rope.cos, rope.sin, eps);
+        call.k = ops::normRope(projected.select(2, 1), normK, rope.cos, rope.sin, eps);
+    }
     call.v = projected.select(2, 2);
     if (context.kv) {
         // Chunks of this pass overwrite their rows; attention sees every row up to the last of them.

@@ -1,7 +1,6 @@
 #include "accel/policies/attention/block_mask.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -14,31 +13,12 @@ namespace {
 
 using kernels::kAttentionBlock;
 
-/// Rows of `heads` in tensors of one row per (head, query block).
-at::Tensor rowsOf(const std::vector<std::int64_t>& heads, std::int64_t blocks, const at::Device& device) {
-    const at::Tensor first = at::tensor(heads, at::kLong) * blocks;
-    return (first.unsqueeze(1) + at::arange(blocks, at::kLong)).flatten().to(device);
-}
-
 } // namespace
 
 at::Tensor headsOf(const at::Tensor& x, const std::vector<std::int64_t>& heads) {
     if (static_cast<std::int64_t>(heads.size()) == x.size(2))
         return x;
     return x.index_select(2, at::tensor(heads, at::kLong).to(x.device()));
-}
-
-ops::CardKeyLists evenRows(const ops::CardKeyLists& lists, std::int64_t blocks) {
-    const auto place = lists.starts.options().dtype(at::kLong);
-    const std::int64_t rows = lists.starts.size(0);
-    const at::Tensor column = at::arange(blocks, place);
-    const at::Tensor source =
-        (lists.starts.to(at::kLong).unsqueeze(1) + column).clamp_max(lists.ids.size(0) - 1);
-    ops::CardKeyLists even = lists;
-    // 16-bit unsigned tensors know no indexing; the bits are the same.
-    even.ids = lists.ids.view(at::kShort).index_select(0, source.flatten()).view(at::kUInt16);
-    even.starts = (at::arange(rows, place) * blocks).to(at::kInt);
-    return even;
 }
 
 BlockMask::BlockMask(std::int64_t tokens, std::int64_t heads)
@@ -49,8 +29,6 @@ BlockMask::BlockMask(std::int64_t tokens, std::int64_t heads)
 void BlockMask::take(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists) {
     if (static_cast<std::int64_t>(heads.size()) == m_heads)
         m_lists = lists;
-    else if (lists.cardLists)
-        takeCard(heads, *lists.cardLists);
     else
         takeHost(heads, lists);
 }
@@ -73,19 +51,6 @@ void BlockMask::takeHost(const std::vector<std::int64_t>& heads, const ops::Atte
     }
     m_lists.keyBlockOffsets = at::tensor(offsets, at::kLong);
     m_lists.keyBlockIds = at::tensor(ids, at::kInt);
-}
-
-void BlockMask::takeCard(const std::vector<std::int64_t>& heads, const ops::CardKeyLists& lists) {
-    const ops::CardKeyLists fresh = evenRows(lists, m_blocks);
-    ops::CardKeyLists all = evenRows(*m_lists.cardLists, m_blocks);
-    const at::Tensor rows = rowsOf(heads, m_blocks, all.counts.device());
-    all.counts = all.counts.index_copy(0, rows, fresh.counts);
-    all.ids = all.ids.view(at::kShort)
-                  .view({-1, m_blocks})
-                  .index_copy(0, rows, fresh.ids.view(at::kShort).view({-1, m_blocks}))
-                  .flatten()
-                  .view(at::kUInt16);
-    m_lists.cardLists = std::move(all);
 }
 
 BlockMask::HostRows BlockMask::hostRows() const {

@@ -17,7 +17,7 @@ public:
     void forgetChoice() override { m_lists = {}; }
 
     /// Lists of `heads` (ascending) as ops::chooseBlocks made them for these heads alone. The first call
-    /// brings all heads.
+    /// brings all heads, and lists on a card always do.
     void take(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
     /// Lists of all heads.
     void replace(ops::AttentionOptions lists) { m_lists = std::move(lists); }
@@ -33,7 +33,6 @@ private:
     };
     HostRows hostRows() const;
     void takeHost(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
-    void takeCard(const std::vector<std::int64_t>& heads, const ops::CardKeyLists& lists);
 
     std::int64_t m_tokens;
     std::int64_t m_heads;
@@ -43,9 +42,5 @@ private:
 
 /// Some heads (ascending) of queries or keys [B, L, H, D]; all of them without a copy.
 at::Tensor headsOf(const at::Tensor& x, const std::vector<std::int64_t>& heads);
-
-/// Card lists with `blocks` places a row and rows in order, so that rows can be exchanged without the host.
-/// Works on any device.
-ops::CardKeyLists evenRows(const ops::CardKeyLists& lists, std::int64_t blocks);
 
 } // namespace canopy::accel

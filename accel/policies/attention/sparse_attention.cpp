@@ -1,11 +1,9 @@
 #include "accel/policies/attention/sparse_attention.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/where.h>
 
 #include <string>
 #include <utility>
@@ -28,12 +26,6 @@ void checkCall(const AttentionCall& call) {
 
 GuidanceBranch branchOf(const AttentionCall& call) {
     return call.branch == Branch::Prompt ? GuidanceBranch::Prompt : GuidanceBranch::Negative;
-}
-
-/// A sum over all tokens is finite only where every token is, short of an overflow that would spoil
-/// attention as well.
-at::Tensor areFinite(const PooledMeans& means) {
-    return at::isfinite(means.q).all() & at::isfinite(means.k).all();
 }
 
 JobError notFinite(int step, int layer) {
@@ -73,52 +65,82 @@ double SparseAttention::clock(bool watched) const {
     return steadySeconds();
 }
 
-bool SparseAttention::staysOnCard(const AttentionCall& call) const {
-    return !m_telemetry.take && m_host->choosesWithoutHost(call);
-}
-
-void SparseAttention::checkFinite(const AttentionCall& call, const PooledMeans& means) {
-    const at::Tensor flag = areFinite(means);
-    if (staysOnCard(call))
-        m_unsettled.push_back({call.step, call.layer, flag});
-    else if (!flag.item<bool>())
+/// A mean over all tokens is finite only where every token is, short of an overflow that would spoil
+/// attention as well.
+void SparseAttention::checkFinite(const AttentionCall& call, const PooledMeans& means, bool mayWait) {
+    if (mayWait)
+        m_unsettled.push_back({call.step, call.layer, means});
+    else if (!(at::isfinite(means.q).all() & at::isfinite(means.k).all()).item<bool>())
         throw notFinite(call.step, call.layer);
 }
 
 void SparseAttention::settleFinite(const AttentionCall& call) {
     if (m_unsettled.empty() || m_unsettled.front().step == call.step)
         return;
-    const std::vector<Finite> earlier = std::exchange(m_unsettled, {});
+    const std::vector<Unsettled> earlier = std::exchange(m_unsettled, {});
     if (call.step < earlier.front().step)
         return; // another clip, or a row that is run again
-    std::vector<at::Tensor> flags;
-    for (const Finite& finite : earlier)
-        flags.push_back(finite.flag);
-    const at::Tensor host = at::stack(flags).cpu();
+    std::vector<at::Tensor> means;
+    for (const Unsettled& e : earlier) {
+        means.push_back(e.means.q.flatten());
+        means.push_back(e.means.k.flatten());
+    }
+    const at::Tensor finite = at::isfinite(at::stack(means)).all(1).cpu(); // two of a call
     for (std::size_t i = 0; i < earlier.size(); ++i)
-        if (!host.const_data_ptr<bool>()[i])
+        if (!finite.const_data_ptr<bool>()[2 * i] || !finite.const_data_ptr<bool>()[2 * i + 1])
             throw notFinite(earlier[i].step, earlier[i].layer);
 }
 
-/// decideRefresh() and the choice for heads that have one, by operators on the card.
-void SparseAttention::chooseOnCard(const AttentionCall& call, const PooledMeans& means,
+void SparseAttention::chooseBeside(const AttentionCall& call, const PooledMeans& means,
                                    LayerState& state) const {
-    const at::Tensor drift = absoluteDrift(state.anchor, means);
-    if (!state.chosenStep.defined())
-        state.chosenStep =
-            at::full({call.q.size(2)}, state.chosenAt.front(), drift.options().dtype(at::kLong));
-    const at::Tensor anew = decideRefreshBeside(m_settings, call.step - state.chosenStep, drift) != 0;
-    m_host->chooseWhere(call, anew, *state.mask);
-    state.chosenStep = state.chosenStep.masked_fill(anew, call.step);
-    state.anchor.q = at::where(anew.unsqueeze(1), means.q, state.anchor.q);
-    state.anchor.k = at::where(anew.unsqueeze(1), means.k, state.anchor.k);
+    if (!state.anchor.chosenAt.defined())
+        state.anchor.chosenAt =
+            at::tensor(state.chosenAt, at::kInt).to(means.q.device(), /*non_blocking=*/true);
+    state.chosenAt.clear();
+    m_host->chooseWhere(call, ops::refreshWhere(refreshRule(m_settings), call.step, means, state.anchor),
+                        *state.mask);
+}
+
+SparseAttention::Decision SparseAttention::chooseOnHost(const AttentionCall& call, const PooledMeans& means,
+                                                        LayerState& state) const {
+    const auto headCount = static_cast<std::size_t>(call.q.size(2));
+    if (state.anchor.chosenAt.defined()) { // the last step decided beside the numbers
+        const at::Tensor steps = std::exchange(state.anchor.chosenAt, {}).cpu();
+        state.chosenAt.assign(steps.const_data_ptr<int>(), steps.const_data_ptr<int>() + headCount);
+    }
+    Decision decision;
+    decision.reasons.assign(headCount, RefreshReason::First);
+    if (!state.chosenAt.empty()) {
+        std::vector<int> ages;
+        for (const int step : state.chosenAt)
+            ages.push_back(call.step - step);
+        if (m_settings.reuse == MaskReuse::Tmr)
+            decision.drift = driftOf(state.anchor.means, means);
+        decision.reasons = decideRefresh(m_settings, ages, decision.drift);
+    }
+    state.chosenAt.resize(headCount, call.step);
+    std::vector<std::int64_t> anew;
+    for (std::size_t h = 0; h < headCount; ++h) {
+        if (decision.reasons[h] == RefreshReason::Reused)
+            continue;
+        anew.push_back(static_cast<std::int64_t>(h));
+        state.chosenAt[h] = call.step;
+    }
+    if (anew.empty())
+        return decision;
+    m_host->choose(call, anew, state.mask);
+    if (m_settings.reuse == MaskReuse::Tmr) {
+        moveAnchor(state.anchor.means.q, means.q, anew);
+        moveAnchor(state.anchor.means.k, means.k, anew);
+    }
+    return decision;
 }
 
 at::Tensor SparseAttention::warmUp(const AttentionCall& call, LayerState& state) {
     const bool watched = isWatched();
     const double start = clock(watched);
     if (m_host->usesWarmUp()) {
-        checkFinite(call, poolMeans(call));
+        checkFinite(call, poolMeans(call), false);
         m_host->warmUp(call, m_settings.warmup, state.mask);
     }
     const double middle = clock(watched);
@@ -158,44 +180,21 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
     state.shape = call.q.sizes().vec();
     if (call.step < m_settings.warmup) {
         state.chosenAt.clear();
-        state.chosenStep = at::Tensor();
+        state.anchor = {};
         return warmUp(call, state);
     }
 
     const bool watched = isWatched();
+    const bool staysBeside = !watched && m_host->choosesWithoutHost(call);
     const double start = clock(watched);
-    const auto headCount = static_cast<std::size_t>(call.q.size(2));
     const PooledMeans means = poolMeans(call);
-    checkFinite(call, means);
-    if (m_settings.reuse == MaskReuse::Tmr && !state.chosenAt.empty() && staysOnCard(call)) {
-        chooseOnCard(call, means, state);
-        return m_host->attend(call, *state.mask);
-    }
-    std::vector<RefreshReason> reasons(headCount, RefreshReason::First);
-    std::vector<HeadDrift> drift;
-    if (!state.chosenAt.empty()) {
-        std::vector<int> ages;
-        for (const int step : state.chosenAt)
-            ages.push_back(call.step - step);
-        if (m_settings.reuse == MaskReuse::Tmr)
-            drift = driftOf(state.anchor, means);
-        reasons = decideRefresh(m_settings, ages, drift);
-    }
-    state.chosenAt.resize(headCount, call.step);
-    std::vector<std::int64_t> anew;
-    for (std::size_t h = 0; h < headCount; ++h) {
-        if (reasons[h] == RefreshReason::Reused)
-            continue;
-        anew.push_back(static_cast<std::int64_t>(h));
-        state.chosenAt[h] = call.step;
-    }
-    if (!anew.empty()) {
-        m_host->choose(call, anew, state.mask);
-        if (m_settings.reuse == MaskReuse::Tmr) {
-            moveAnchor(state.anchor.q, means.q, anew);
-            moveAnchor(state.anchor.k, means.k, anew);
-        }
-    }
+    checkFinite(call, means, staysBeside);
+    Decision decision;
+    if (staysBeside && m_settings.reuse == MaskReuse::Tmr &&
+        (!state.chosenAt.empty() || state.anchor.chosenAt.defined()))
+        chooseBeside(call, means, state);
+    else
+        decision = chooseOnHost(call, means, state);
     const double middle = clock(watched);
     at::Tensor out = m_host->attend(call, *state.mask);
 
@@ -206,9 +205,10 @@ at::Tensor SparseAttention::attend(const AttentionCall& call) {
         record.headCount = static_cast<int>(call.q.size(2));
         record.estimateSeconds = middle - start;
         const std::vector<double> kept = m_host->keptShare(*state.mask);
-        for (std::size_t h = 0; h < headCount; ++h) {
-            const HeadDrift moved = drift.empty() ? HeadDrift{} : drift[h];
-            record.heads.push_back({kept[h], reasons[h], moved.absolute, moved.relative, state.chosenAt[h]});
+        for (std::size_t h = 0; h < kept.size(); ++h) {
+            const HeadDrift moved = decision.drift.empty() ? HeadDrift{} : decision.drift[h];
+            record.heads.push_back(
+                {kept[h], decision.reasons[h], moved.absolute, moved.relative, state.chosenAt[h]});
         }
         m_telemetry.take(std::move(record));
     }

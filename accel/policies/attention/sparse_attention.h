@@ -14,38 +14,43 @@ namespace canopy::accel {
 /// Runs a host from step to step: dense warm-up, then for every layer and branch the decision which heads
 /// choose anew (decideRefresh), the choice, and attention over it. State belongs to one clip: it starts again
 /// when the step goes back or the shape changes. A row that is cancelled and run again gives the same bits.
-/// On a card, where the host can choose there and no telemetry is taken, nothing waits for the card between
-/// layers: the same decisions are made by operators beside the numbers.
-/// Throws JobError with a sentence when queries or keys are not finite (in that case with the next step's
-/// first call; numbers of the last step reach the sampler's own check), and when the call is block-causal or
-/// has keys of earlier chunks.
+/// Nothing waits for the card between layers where the host can choose there and no telemetry is wanted: the
+/// same decisions are made beside the numbers. Throws JobError with a sentence when queries or keys are not
+/// finite (on a card with the next step's first call; numbers of the last step reach the sampler's own
+/// check), and when the call is block-causal or has keys of earlier chunks.
 class SparseAttention : public AttentionPolicy {
 public:
     SparseAttention(std::unique_ptr<SparseHost> host, AttentionSettings settings,
                     AttentionTelemetry telemetry = {});
     at::Tensor attend(const AttentionCall& call) override;
+    bool readsMeans(int step) const override { return step >= m_settings.warmup; }
 
 private:
     struct LayerState {
         std::unique_ptr<SparseMask> mask;
-        PooledMeans anchor;        ///< at each head's last choice; read by Tmr alone
-        std::vector<int> chosenAt; ///< per head; empty before the first choice
-        at::Tensor chosenStep;     ///< the same as int64 [H] on the card, where decisions are made there
+        DriftAnchor anchor; ///< at each head's last choice; read by Tmr alone
+        std::vector<int>
+            chosenAt; ///< per head; empty before the first choice, and while anchor.chosenAt is defined
         int lastStep = -1;
         std::vector<std::int64_t> shape;
     };
 
-    /// Whether means were finite: undecided until the host reads it.
-    struct Finite {
+    /// Whether means are finite is not known until the host reads it.
+    struct Unsettled {
         int step, layer;
-        at::Tensor flag; ///< bool
+        PooledMeans means;
     };
 
-    bool staysOnCard(const AttentionCall& call) const;
     /// At once, or with the next step's first call.
-    void checkFinite(const AttentionCall& call, const PooledMeans& means);
+    void checkFinite(const AttentionCall& call, const PooledMeans& means, bool mayWait);
     void settleFinite(const AttentionCall& call);
-    void chooseOnCard(const AttentionCall& call, const PooledMeans& means, LayerState& state) const;
+    /// Beside the numbers, for heads that have a choice.
+    void chooseBeside(const AttentionCall& call, const PooledMeans& means, LayerState& state) const;
+    struct Decision {
+        std::vector<RefreshReason> reasons;
+        std::vector<HeadDrift> drift; ///< empty where nothing was measured
+    };
+    Decision chooseOnHost(const AttentionCall& call, const PooledMeans& means, LayerState& state) const;
     at::Tensor warmUp(const AttentionCall& call, LayerState& state);
     void tellMasks(const AttentionCall& call, const SparseMask& mask) const;
     bool isWatched() const;
@@ -55,7 +60,7 @@ private:
     AttentionSettings m_settings;
     AttentionTelemetry m_telemetry;
     std::map<std::pair<Branch, int>, LayerState> m_layers;
-    std::vector<Finite> m_unsettled; ///< of one step
+    std::vector<Unsettled> m_unsettled; ///< of one step
 };
 
 } // namespace canopy::accel

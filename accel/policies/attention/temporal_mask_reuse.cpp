@@ -1,7 +1,6 @@
 #include "accel/policies/attention/temporal_mask_reuse.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
@@ -35,15 +34,13 @@ std::vector<RefreshReason> byDrift(const AttentionSettings& s, const std::vector
 } // namespace
 
 PooledMeans poolMeans(const AttentionCall& call) {
+    if (call.qMean.defined() && call.kMean.defined())
+        return {call.qMean, call.kMean};
     return {call.q[0].mean(0, false, at::kFloat), call.k[0].mean(0, false, at::kFloat)};
 }
 
-at::Tensor absoluteDrift(const PooledMeans& anchor, const PooledMeans& now) {
-    return ((anchor.q - now.q).abs().sum(1) + (anchor.k - now.k).abs().sum(1)).to(at::kDouble);
-}
-
 std::vector<HeadDrift> driftOf(const PooledMeans& anchor, const PooledMeans& now) {
-    const at::Tensor moved = absoluteDrift(anchor, now).cpu();
+    const at::Tensor moved = ops::meanDrift(anchor, now).to(at::kDouble).cpu();
     const at::Tensor size = (anchor.q.abs().sum(1) + anchor.k.abs().sum(1)).to(at::kDouble).cpu();
     std::vector<HeadDrift> drift;
     for (std::int64_t h = 0; h < moved.size(0); ++h) {
@@ -72,19 +69,8 @@ std::vector<RefreshReason> decideRefresh(const AttentionSettings& s, const std::
     return std::vector<RefreshReason>(ages.size(), RefreshReason::Reused);
 }
 
-at::Tensor decideRefreshBeside(const AttentionSettings& s, const at::Tensor& ages, const at::Tensor& drift) {
-    const auto number = [](RefreshReason reason) { return static_cast<std::int64_t>(reason); };
-    const at::Tensor wants = drift > s.delta;
-    const at::Tensor share = wants.sum().to(at::kDouble) / static_cast<double>(drift.size(0));
-    at::Tensor reasons = at::zeros_like(ages);
-    // Later fills overrule earlier ones.
-    reasons.masked_fill_(share > s.gateHigh, number(RefreshReason::Gate));
-    reasons.masked_fill_(wants & ((share >= s.gateLow) | (share > s.gateHigh)), number(RefreshReason::Drift));
-    if (s.hardCap)
-        reasons.masked_fill_((reasons == 0) & (drift > 2 * s.delta), number(RefreshReason::Cap));
-    if (s.maxAge > 0)
-        reasons.masked_fill_((reasons == 0) & (ages >= s.maxAge), number(RefreshReason::Age));
-    return reasons;
+ops::RefreshRule refreshRule(const AttentionSettings& s) {
+    return {s.delta, s.gateLow, s.gateHigh, s.hardCap, s.maxAge};
 }
 
 } // namespace canopy::accel
