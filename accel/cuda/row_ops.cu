@@ -17,15 +17,12 @@ __global__ void __launch_bounds__(kMostRowThreads) layerNormKernel(LayerNormPara
     Sums sums;
     Eight scale{}, shift{};
     std::int64_t loaded = -1;
-    const auto* x = static_cast<const __nv_bfloat16*>(p.x);
+    RowQueue<kTogether> queue(p.x, p.xStride, place);
     auto* out = static_cast<__nv_bfloat16*>(p.out);
     for (std::int64_t first = place.begin; first < place.end; first += kTogether) {
         Eight rows[kTogether];
         float sum[kTogether] = {}, square[kTogether] = {};
-#pragma unroll
-        for (int i = 0; i < kTogether; ++i)
-            if (place.has(first + i))
-                rows[i] = loadEight(x + (first + i) * p.xStride + place.channel);
+        queue.take(first, rows);
 #pragma unroll
         for (int i = 0; i < kTogether; ++i)
             for (const float v : rows[i].value)
@@ -100,15 +97,12 @@ __global__ void __launch_bounds__(kMostRowThreads) normRopeKernel(NormRopeParams
     if (place.isActive)
         gain = loadEight(p.gain + place.channel);
     const std::int64_t pair = place.channel % p.headDim / 2, pairs = p.headDim / 2;
-    const auto* x = static_cast<const __nv_bfloat16*>(p.x);
+    RowQueue<kTogether> queue(p.x, p.xStride, place);
     auto* out = static_cast<__nv_bfloat16*>(p.out);
     for (std::int64_t first = place.begin; first < place.end; first += kTogether) {
         Eight rows[kTogether];
         float square[kTogether] = {};
-#pragma unroll
-        for (int i = 0; i < kTogether; ++i)
-            if (place.has(first + i))
-                rows[i] = loadEight(x + (first + i) * p.xStride + place.channel);
+        queue.take(first, rows);
 #pragma unroll
         for (int i = 0; i < kTogether; ++i)
             for (const float v : rows[i].value)

@@ -15,8 +15,7 @@ struct Eight {
     float value[8] = {};
 };
 
-__device__ __forceinline__ Eight loadEight(const __nv_bfloat16* from) {
-    const uint4 bits = *reinterpret_cast<const uint4*>(from);
+__device__ __forceinline__ Eight widened(const uint4& bits) {
     const std::uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
     Eight eight;
 #pragma unroll
@@ -25,6 +24,10 @@ __device__ __forceinline__ Eight loadEight(const __nv_bfloat16* from) {
         eight.value[2 * i + 1] = __uint_as_float(words[i] & 0xFFFF0000U);
     }
     return eight;
+}
+
+__device__ __forceinline__ Eight loadEight(const __nv_bfloat16* from) {
+    return widened(*reinterpret_cast<const uint4*>(from));
 }
 
 /// Rows of float32 may start at any multiple of 4 bytes.
@@ -69,6 +72,39 @@ struct RowPlace {
     std::int64_t begin, end;
     bool isActive;
     std::int64_t channel;
+};
+
+/// A thread's part of the next `Count` rows, fetched while the rows before are worked on.
+template <int Count>
+class RowQueue {
+public:
+    __device__ RowQueue(const void* x, std::int64_t stride, const RowPlace& place)
+        : m_x(static_cast<const __nv_bfloat16*>(x) + place.channel)
+        , m_stride(stride)
+        , m_place(place) {
+        fetch(place.begin);
+    }
+    /// Rows [first, first + Count), zeros past the last; then fetches those after them.
+    __device__ void take(std::int64_t first, Eight (&rows)[Count]) {
+#pragma unroll
+        for (int i = 0; i < Count; ++i)
+            rows[i] = widened(m_bits[i]);
+        fetch(first + Count);
+    }
+
+private:
+    __device__ void fetch(std::int64_t first) {
+#pragma unroll
+        for (int i = 0; i < Count; ++i)
+            m_bits[i] = m_place.has(first + i)
+                            ? *reinterpret_cast<const uint4*>(m_x + (first + i) * m_stride)
+                            : uint4{};
+    }
+
+    const __nv_bfloat16* m_x;
+    std::int64_t m_stride;
+    const RowPlace& m_place;
+    uint4 m_bits[Count];
 };
 
 /// Sums over all threads of a block.

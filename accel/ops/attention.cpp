@@ -340,7 +340,7 @@ AttentionOutput run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
     const bool fits = !options.causal || square || q.size(1) == 1;
     const bool libTorchFits =
         q.device().is_cuda() && !hasLists && !options.cardLists && !wantsSum && k.size(1) > 0 && fits;
-    if (onCard && (isCardKernelFastest() || !libTorchFits))
+    if (onCard && (!libTorchFits || isCardKernelFastest(q, k, options)))
         return attendOnCard(q, k, v, scale, options, wantsSum);
     if (libTorchFits)
         return {byLibTorch(q, k, v, scale, options.ranges, options.causal && square), {}};

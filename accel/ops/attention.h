@@ -60,10 +60,10 @@ struct AttentionOutput {
 /// divisor G of H: query head h then reads head h / (H / G), without copies of keys and values.
 ///
 /// CPU: our kernels, for float32 and bfloat16 with D a multiple of 8 up to 512; the float32 reference
-/// otherwise. CUDA: our kernel for bfloat16 with D 64 or 128 on a Hopper card, and on others for lists,
-/// log-sum-exp and causal with 1 < Lq < Lk. Otherwise LibTorch's scaled_dot_product_attention, range by
-/// range; block lists, and causal with 1 < Lq < Lk, by the reference under an expanded mask. Throws
-/// c10::Error on arguments that do not fit together.
+/// otherwise. CUDA: our kernel for bfloat16 with D 64 or 128 on a Hopper card (isCardKernelFastest() names
+/// the exception), and on others for lists, log-sum-exp and causal with 1 < Lq < Lk. Otherwise LibTorch's
+/// scaled_dot_product_attention, range by range; block lists, and causal with 1 < Lq < Lk, by the reference
+/// under an expanded mask. Throws c10::Error on arguments that do not fit together.
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      const AttentionOptions& options = {});
 

@@ -128,8 +128,11 @@ bool hasCardKernel(const at::Tensor& q, const at::Tensor& k, double scale) {
     return cardKernels() != nullptr;
 }
 
-bool isCardKernelFastest() {
-    return cardKernels()->isFastestDense;
+bool isCardKernelFastest(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options) {
+    constexpr std::int64_t kLong = 16'384;
+    const bool isDense = options.ranges.empty() && !options.causal;
+    return cardKernels()->isFastestDense &&
+           (q.size(3) != 64 || !isDense || std::min(q.size(1), k.size(1)) < kLong);
 }
 
 AttentionOutput attendOnCard(const at::Tensor& qAny, const at::Tensor& kAny, const at::Tensor& vAny,

@@ -9,8 +9,9 @@ namespace canopy::accel::ops {
 /// or 128, at least one query and one key, at most 2^16 blocks of 64 keys, scale above 0.
 bool hasCardKernel(const at::Tensor& q, const at::Tensor& k, double scale);
 
-/// Whether the card's kernel beats LibTorch's attention where both can do it.
-bool isCardKernelFastest();
+/// Whether the card's kernel beats LibTorch's attention where both can do it: on a Hopper card, except dense
+/// with head dimension 64 over long sequences, where cuDNN's is faster and its plan is worth building.
+bool isCardKernelFastest(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options);
 
 enum class CardForm {
     ForThisCard,

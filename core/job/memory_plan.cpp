@@ -154,9 +154,10 @@ MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
 
     // Denoising holds the transformer and, for previews, the autoencoder. Latents: x, noise, velocities,
     // guided and the solver's history, about ten of them. Per token at the widest point, the feed-forward:
-    // its inner row, C-wide rows of the block in the weights' type, and on a card the float32 copies of the
-    // gated sum.
-    const Bytes perToken = cuda ? ffn * e + 3 * C * e + 16 * C : ffn * e + 13 * C * e;
+    // its inner row, C-wide rows of the block in the weights' type, and on a card in float32, where no fused
+    // passes run, the copies of the gated sum.
+    const Bytes rowsOfBlock = e == 2 ? 5 * C * e : 3 * C * e + 16 * C;
+    const Bytes perToken = ffn * e + (cuda ? rowsOfBlock : 13 * C * e);
     // In blocks only one of them is in the transformer at a time.
     const ChunkLayout layout = chunkLayout(r, model.defaults);
     const Bytes tokensAtOnce = layout.chunks > 0 ? L / static_cast<Bytes>(layout.chunks) : L;

@@ -55,18 +55,31 @@ public:
         AttentionSettings s = settings;
         s.warmup = 0;
         s.reuse = MaskReuse::Off;
-        m_anew = makeAttentionPolicy(s);
+        AttentionTelemetry telemetry; // of the round that warms up
+        telemetry.wanted = [this] { return m_step < kKindCount; };
+        telemetry.take = [this](const AttentionRecord& record) {
+            for (const auto& head : record.heads) {
+                m_kept += head.keptShare;
+                ++m_heads;
+            }
+        };
+        m_anew = makeAttentionPolicy(s, telemetry);
         s.reuse = MaskReuse::Tmr; // with the drift test, which never asks for a new choice
         s.delta = 1e30;
         m_reuse = makeAttentionPolicy(s);
     }
     at::Tensor attend(const AttentionCall& call) override {
+        m_step = call.step;
         const int kind = call.step % kKindCount;
         return kind == 0 ? denseAttention(call) : kind == 1 ? m_anew->attend(call) : m_reuse->attend(call);
     }
     bool readsMeans(int step) const override { return step % kKindCount != 0; }
+    /// Mean over heads, layers and branches.
+    double keptShare() const { return m_heads > 0 ? m_kept / m_heads : 1; }
 
 private:
+    int m_step = 0, m_heads = 0;
+    double m_kept = 0;
     std::unique_ptr<AttentionPolicy> m_anew, m_reuse;
 };
 
@@ -116,7 +129,7 @@ struct Bench {
     }
 };
 
-Value timeSteps(const Bench& bench, int rounds, std::array<Spread, kKindCount>& kinds) {
+Value timeSteps(const Bench& bench, int rounds, std::array<Spread, kKindCount>& kinds, double& kept) {
     InTurns policy(bench.request.attention);
     bench.device.resetPeak();
     const auto seconds = bench.loop(kKindCount * (rounds + 1), policy);
@@ -132,7 +145,8 @@ Value timeSteps(const Bench& bench, int rounds, std::array<Spread, kKindCount>& 
                     spread.count, kinds[0].median / spread.median);
         v.set(kKinds[static_cast<std::size_t>(kind)], toValue(spread));
     }
-    v.set("peak_bytes", bench.device.memory().peakBytes);
+    kept = policy.keptShare();
+    v.set("peak_bytes", bench.device.memory().peakBytes).set("rho", kept);
     std::fflush(stdout);
     return v;
 }
@@ -172,7 +186,7 @@ Value timeLoop(const Bench& bench, int steps, int warmup, int refresh,
 
 /// One layer's parts on random queries and keys of the model's size, by events in turns.
 Value timeParts(const Bench& bench, const DitConfig& config, const TokenGrid& grid, int rounds,
-                const std::array<Spread, kKindCount>& kinds) {
+                const std::array<Spread, kKindCount>& kinds, double rho) {
     const auto place = at::TensorOptions(at::kBFloat16).device(bench.device.torchDevice());
     const std::int64_t tokens = grid.tokens(), heads = config.heads, depth = config.headDim;
     const at::Tensor fused = at::randn({1, tokens, 3, heads, depth}, place);
@@ -225,14 +239,20 @@ Value timeParts(const Bench& bench, const DitConfig& config, const TokenGrid& gr
     const double dense = kinds[0].median * 1000, layer = dense / layers;
     const double f = layers * ms[0] / dense, eta = ms[0] * kept / ms[1];
     const double drift = 2 * std::max(0.0, ms[4] - ms[3]) + ms[5], unasked = std::max(0.0, ms[6] - ms[5]);
-    const auto speedUp = [&](double o) { return 1 / (1 - f + f * (kept / eta + o)); };
+    const auto speedUp = [&](double o) { return 1 / (1 - f + f * (rho / eta + o)); };
     const double oAnew = ms[2] / ms[0], oReuse = (drift + unasked) / ms[0];
-    std::printf("rho %.4f, eta %.3f, f %.3f, o anew %.4f, o reuse %.4f\n", kept, eta, f, oAnew, oReuse);
+    std::printf("rho %.4f in the program, %.4f here; eta %.3f, f %.3f, o anew %.4f, o reuse %.4f\n", rho,
+                kept, eta, f, oAnew, oReuse);
     std::printf("model: anew x%.3f (measured x%.3f), reuse x%.3f (measured x%.3f)\n", speedUp(oAnew),
                 dense / 1000 / kinds[1].median, speedUp(oReuse), dense / 1000 / kinds[2].median);
     std::printf("drift test %.4f ms: %.2f %% of a dense layer (%.2f ms), %.2f %% of a reusing one\n", drift,
                 100 * drift / layer, layer, 100 * drift * layers / (1000 * kinds[2].median));
-    parts.set("rho", kept).set("eta", eta).set("f", f).set("o_anew", oAnew).set("o_reuse", oReuse);
+    parts.set("rho", rho)
+        .set("rho_of_parts", kept)
+        .set("eta", eta)
+        .set("f", f)
+        .set("o_anew", oAnew)
+        .set("o_reuse", oReuse);
     parts.set("model_anew", speedUp(oAnew)).set("model_reuse", speedUp(oReuse)).set("drift_ms", drift);
     return parts;
 }
@@ -308,7 +328,8 @@ int main(int argc, char** argv) {
     Value report;
     std::array<Spread, kKindCount> kinds;
     report.set("tokens", static_cast<int>(grid.tokens())).set("attention", attention);
-    report.set("steps", timeSteps(bench, rounds, kinds));
+    double rho = 1;
+    report.set("steps", timeSteps(bench, rounds, kinds, rho));
     const MemoryPlan plan = planMemory(*model, request);
     for (const MemoryStage& stage : plan.stages)
         if (stage.name == "denoise")
@@ -316,7 +337,7 @@ int main(int argc, char** argv) {
     if (loopSteps > 0)
         report.set("loop", timeLoop(bench, loopSteps, warmup, refresh, kinds));
     if (device->kind() == DeviceKind::Cuda)
-        report.set("parts", timeParts(bench, config, grid, std::max(rounds, 9), kinds));
+        report.set("parts", timeParts(bench, config, grid, std::max(rounds, 9), kinds, rho));
     std::printf("%s\n", toJson(report).c_str());
     return 0;
 }

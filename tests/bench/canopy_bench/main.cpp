@@ -16,10 +16,13 @@
 #include <torch/headeronly/version.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <memory>
 
+#include "accel/ops/attention.h"
+#include "accel/ops/attention_card.h"
 #include "accel/runtime/cuda_loader.h"
 #include "accel/runtime/device.h"
 #include "core/formats/safetensors.h"
@@ -44,11 +47,16 @@ std::vector<Contender> contendersOf(const AttentionCase& what, const AttentionPr
     if (!quick && what.tokens < 40'000)
         contenders.push_back({"FlashAttention-2", "_scaled_dot_product_flash_attention, dense", denseFlop,
                               [=] { at::_scaled_dot_product_flash_attention(q, k, v); }});
-    contenders.push_back({"ours, dense", "attendKernel<" + std::to_string(what.depth) + ">", denseFlop,
-                          [p = problem] { accel::ops::attention(p.q, p.k, p.v); }});
+    const std::string kernel = "attendKernel<" + std::to_string(what.depth) + ">";
+    const double scale = 1.0 / std::sqrt(static_cast<double>(what.depth));
+    contenders.push_back({"ours, dense", kernel, denseFlop, [p = problem, scale] {
+                              accel::ops::attendOnCard(p.q, p.k, p.v, scale, {}, false);
+                          }});
+    if (!accel::ops::isCardKernelFastest(problem.q, problem.k, {}))
+        contenders.push_back({"as the program", "scaled_dot_product_attention", denseFlop,
+                              [p = problem] { accel::ops::attention(p.q, p.k, p.v); }});
     if (problem.options.cardLists)
-        contenders.push_back({"ours, lists", "orderKernel + attendKernel<" + std::to_string(what.depth) + ">",
-                              selectedFlop(what, problem),
+        contenders.push_back({"ours, lists", "orderKernel + " + kernel, selectedFlop(what, problem),
                               [p = problem] { accel::ops::attention(p.q, p.k, p.v, p.options); }});
     return contenders;
 }
