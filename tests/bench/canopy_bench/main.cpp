@@ -1,14 +1,16 @@
 // canopy-bench: is our attention right on this card, and how fast is it beside LibTorch's?
 //
 //   canopy-bench [--check-only | --no-check] [--quick] [--case NAME] [--rounds N] [--masks FILE]
-//                [--json FILE] [--export FILE]
+//                [--json FILE] [--export FILE] [--fa3 LIBRARY]
 //
 // Correctness first, against float64; then per case the contenders in turns on one stream: cuDNN's dense
 // attention as LibTorch calls it (the baseline of every ratio), FlashAttention-2 where --quick is absent,
 // ours dense and ours over the lists. "speed-up" is time against the baseline's, "rate" TFLOP/s per selected
 // FLOP against it.
+// --fa3 adds FlashAttention-3's dense forward out of the wheel fa3-fwd; eta is a rate against its.
 // --export writes the inputs, lists and our output of the last timed case as safetensors, for baselines.py.
 #include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention.h>
@@ -27,6 +29,7 @@
 #include "accel/runtime/device.h"
 #include "core/formats/safetensors.h"
 #include "tests/bench/canopy_bench/estimate.h"
+#include "tests/bench/canopy_bench/flash_attention3.h"
 #include "tests/bench/canopy_bench/recorded_masks.h"
 #include "tests/bench/canopy_bench/report.h"
 
@@ -35,7 +38,8 @@ using namespace canopy::bench;
 
 namespace {
 
-std::vector<Contender> contendersOf(const AttentionCase& what, const AttentionProblem& problem, bool quick) {
+std::vector<Contender> contendersOf(const AttentionCase& what, const AttentionProblem& problem, bool quick,
+                                    const DenseAttention& flashAttention3) {
     // LibTorch wants [B, H, L, D]; the transposed views are what our models would hand it.
     const at::Tensor q = problem.q.transpose(1, 2), k = problem.k.transpose(1, 2),
                      v = problem.v.transpose(1, 2);
@@ -47,6 +51,9 @@ std::vector<Contender> contendersOf(const AttentionCase& what, const AttentionPr
     if (!quick && what.tokens < 40'000)
         contenders.push_back({"FlashAttention-2", "_scaled_dot_product_flash_attention, dense", denseFlop,
                               [=] { at::_scaled_dot_product_flash_attention(q, k, v); }});
+    if (flashAttention3)
+        contenders.push_back({"FlashAttention-3", "fa3_fwd::fwd, dense", denseFlop,
+                              [=, p = problem] { flashAttention3(p.q, p.k, p.v); }});
     const std::string kernel = "attendKernel<" + std::to_string(what.depth) + ">";
     const double scale = 1.0 / std::sqrt(static_cast<double>(what.depth));
     contenders.push_back({"ours, dense", kernel, denseFlop, [p = problem, scale] {
@@ -95,13 +102,14 @@ int main(int argc, char** argv) {
     CLI::App app{"Checks our attention on this card and times it beside LibTorch's."};
     bool checkOnly = false, skipCheck = false, quick = false;
     int rounds = 9;
-    std::string only, json, exported, maskFile;
+    std::string only, json, exported, maskFile, fa3File;
     auto* const checkFlag = app.add_flag("--check-only", checkOnly, "Correctness alone");
     app.add_flag("--no-check", skipCheck, "Times alone")->excludes(checkFlag);
     app.add_flag("--quick", quick, "32,760 tokens only, without FlashAttention-2");
     app.add_option("--case", only, "Time the cases of this name alone");
     app.add_option("--rounds", rounds, "Timed rounds per case")->check(CLI::Range(3, 1000));
     app.add_option("--masks", maskFile, "Time recorded masks too; record_masks writes them");
+    app.add_option("--fa3", fa3File, "_C.abi3.so of the wheel fa3-fwd");
     app.add_option("--json", json, "Write everything to this file too");
     app.add_option("--export", exported, "Write the last timed case as safetensors");
     CLI11_PARSE(app, argc, argv);
@@ -121,6 +129,16 @@ int main(int argc, char** argv) {
     std::printf("%s, driver %s, LibTorch %s, cuDNN %ld\n", device->name().c_str(), report.card.driver.c_str(),
                 report.torchVersion.c_str(), report.cudnnVersion);
 
+    DenseAttention flashAttention3;
+    if (!fa3File.empty()) {
+        auto opened = openFlashAttention3(fa3File);
+        if (!opened) {
+            std::fprintf(stderr, "%s\n", opened.error().message.c_str());
+            return 1;
+        }
+        flashAttention3 = std::move(*opened);
+    }
+
     bool allRight = true;
     if (!skipCheck) {
         for (const AttentionCase& what : checkCases()) {
@@ -137,7 +155,14 @@ int main(int argc, char** argv) {
             if (!only.empty() && what.name != only)
                 continue;
             const AttentionProblem problem = makeProblem(what, device->torchDevice(), 12);
-            record(report, what, problem, interleave(contendersOf(what, problem, quick), 2, rounds));
+            if (flashAttention3) {
+                const at::Tensor theirs = flashAttention3(problem.q, problem.k, problem.v).to(at::kFloat);
+                const at::Tensor ours = accel::ops::attention(problem.q, problem.k, problem.v).to(at::kFloat);
+                std::printf("FlashAttention-3 against ours: %.1e of the norm\n",
+                            (theirs - ours).norm().item<double>() / ours.norm().item<double>());
+            }
+            record(report, what, problem,
+                   interleave(contendersOf(what, problem, quick, flashAttention3), 2, rounds));
             if (!exported.empty())
                 exportProblem(problem, exported);
         }
@@ -151,7 +176,7 @@ int main(int argc, char** argv) {
             for (const RecordedMask& mask : *masks) {
                 const AttentionProblem problem = makeProblem(mask, device->torchDevice(), 14);
                 record(report, mask.what, problem,
-                       interleave(contendersOf(mask.what, problem, true), 2, rounds));
+                       interleave(contendersOf(mask.what, problem, true, flashAttention3), 2, rounds));
             }
         }
         for (const EstimateCase& estimate : estimateCases(quick)) {
