@@ -31,6 +31,11 @@ public:
     void push(const at::Tensor& frame);
     /// Counts a frame that the convolution never sees; its place stays zero.
     void skip() { ++m_frames; }
+    /// Keeps its frames there; pushing goes on where the frames are of one device again.
+    void moveTo(at::Device device) {
+        if (m_image.defined())
+            m_image = m_image.to(device);
+    }
 
     const at::Tensor& image() const { return m_image; } ///< [1, 3 C, H, W] channels-last
     std::int64_t newestSlot() const { return (m_frames + kSlots - 1) % kSlots; }

@@ -104,12 +104,28 @@ at::Tensor generateChunks(const WanDit& dit, const Conditioning& conditioning, c
                 events.steps.clean(firstRow + row,
                                    whole.narrow(1, 0, (newest + std::int64_t{1}) * layout.chunkFrames));
             };
+        int done = 0; // chunks of the segment that are told as finished
+        if (events.finished)
+            inner.rowEnded = [&] {
+                int now = std::max(done, segment.prefixChunks);
+                while (now < segment.chunks &&
+                       state.chunks[static_cast<std::size_t>(now)].solver.step >= request.steps)
+                    ++now;
+                if (now == done)
+                    return;
+                done = now;
+                const std::int64_t ready = std::int64_t{done} * layout.chunkFrames;
+                latents.narrow(1, first, ready).copy_(state.latents.narrow(1, 0, ready));
+                events.finished(latents, first + ready);
+            };
         const double before = seconds;
         if (events.record)
             inner.record = [&](ChunkRecord part) {
                 shift(part, static_cast<int>(i), segment.firstChunk, firstRow, layout.chunkFrames, before);
                 events.record(part);
             };
+        if (inner.rowEnded)
+            inner.rowEnded(); // what is given is finished
         denoiseChunks(dit, conditioning, sampling, state, policy.get(), attention, inner, stop);
         latents.narrow(1, first, frames).copy_(state.latents);
         firstRow += static_cast<int>(sampling.plan.rows.size());

@@ -14,6 +14,9 @@ struct ChunkClipEvents {
     DenoiseEvents steps; ///< rows count over all segments; previews show the clip up to the newest chunk
     /// The record as it grows, chunks and rows counted over the clip; the first part holds the run.
     std::function<void(const ChunkRecord& part)> record;
+    /// The first `frames` latent frames of the clip [C, F, h, w] will not change any more. Said before each
+    /// segment and whenever chunks were finished, between two rows.
+    std::function<void(const at::Tensor& latents, std::int64_t frames)> finished;
 };
 
 /// Latents of a whole clip [C, F, h, w], segment after segment. `latents` hold noise and, in front, what is

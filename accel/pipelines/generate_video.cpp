@@ -4,7 +4,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/randn.h>
-#include <c10/core/CPUAllocator.h>
 
 #include <string>
 #include <utility>
@@ -12,13 +11,13 @@
 
 #include "accel/ops/product_counter.h"
 #include "accel/pipelines/attention_stats.h"
+#include "accel/pipelines/clip_decoder.h"
 #include "accel/pipelines/encode_prompt.h"
 #include "accel/pipelines/generate_chunks.h"
 #include "accel/pipelines/latents_file.h"
 #include "accel/policies/attention_policies.h"
 #include "accel/runtime/cancelled.h"
 #include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/job/chunk_layout.h"
 #include "core/job/memory_plan.h"
 
@@ -88,6 +87,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
     const auto takePeak = [&] { return options.takePeak ? options.takePeak() : std::uint64_t{0}; };
     takePeak();
 
+    ClipDecoder decoder(model, request, observer, options.releaseMemory, stop);
     at::Tensor latents;
     if (request.resumeLatentsPath.empty()) {
         observer.stage("load", 0, 3);
@@ -184,6 +184,9 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
             ChunkClipEvents chunkEvents;
             chunkEvents.steps = events;
             chunkEvents.begin = [&](int rowCount) { observer.stage("denoise", 0, rowCount); };
+            chunkEvents.finished = [&](const at::Tensor& clip, std::int64_t ready) {
+                decoder.grow(clip, ready);
+            };
             if (observer.wants("chunks"))
                 chunkEvents.record = [&](const ChunkRecord& part) { observer.chunks(part); };
             latents = generateChunks(dit, conditioning, record.defaults, request, noise, hooks.attention,
@@ -199,7 +202,7 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
             times.denoiseFlop = products.flop();
         if (!attended.empty() && observer.wants("attention_stats"))
             observer.attentionStats(attentionStatsJson(request.attention, attended));
-        times.denoiseSeconds = watch.lap();
+        times.denoiseSeconds = watch.lap() - decoder.seconds();
         observer.timing("denoise", 0, times.denoiseSeconds);
         times.denoisePeakBytes = takePeak();
         observer.latents(writeLatents(latents, request));
@@ -217,41 +220,8 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         options.releaseMemory();
 
     takePeak();
-    int emitted = 0;
-    const auto decode = [&] {
-        WanVae::DecodeOptions decoding;
-        decoding.stop = stop;
-        if (request.vaeTiling)
-            decoding.tiling = VaeTiling{};
-        decoding.onFrames = [&](const at::Tensor& pictures) { // uint8 [n, H, W, 3]
-            const auto bytes = pictures.to(at::kCPU).contiguous();
-            for (std::int64_t i = 0; i < bytes.size(0); ++i) {
-                const auto* data = bytes[i].const_data_ptr<std::uint8_t>();
-                observer.frame(emitted, request.frames, request.width, request.height,
-                               std::vector<std::uint8_t>(data, data + bytes[i].numel()));
-                ++emitted;
-            }
-            observer.stage("decode", latentFrames(emitted), frames);
-        };
-        observer.stage("decode", 0, frames);
-        model.vae(stop).decode(latents.unsqueeze(0), decoding);
-    };
-    bool retry = false;
-    try {
-        decode();
-    } catch (const c10::OutOfMemoryError& e) {
-        if (request.vaeTiling || emitted > 0)
-            throw;
-        retry = true; // leave the handler first: the exception holds references
-    }
-    if (retry) {
-        if (options.releaseMemory)
-            options.releaseMemory();
-        logWarning("engine", "Not enough memory to decode whole frames; decoding in tiles instead.");
-        request.vaeTiling = true;
-        decode();
-    }
-    times.decodeSeconds = watch.lap();
+    decoder.finish(latents);
+    times.decodeSeconds = watch.lap() + decoder.seconds();
     times.decodePeakBytes = takePeak();
     observer.timing("decode", 0, times.decodeSeconds);
     return times;

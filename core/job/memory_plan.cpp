@@ -41,6 +41,13 @@ VaePixels decodedPixels(const GenerationRequest& r) {
             width * height * static_cast<Bytes>(std::max(r.frames, 0))};
 }
 
+/// Decoding streams one latent frame at a time; its widest rows have base channels at full size. Measured:
+/// the rings of three frames of every layer and the working rows.
+Bytes decoderBytesPerPixel(const ModelRecord& model, const GenerationRequest& r) {
+    const Bytes e = elementBytes(r);
+    return static_cast<Bytes>(model.vae.baseDim) * (r.device == DeviceKind::Cuda ? 44 * e : 46 + 46 * e);
+}
+
 /// What sparse attention keeps from step to step, all layers and branches, at most. Its estimate fits into
 /// what the feed-forward needs.
 Bytes attentionState(const ModelRecord& model, const GenerationRequest& r) {
@@ -161,11 +168,15 @@ MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
     // In blocks only one of them is in the transformer at a time.
     const ChunkLayout layout = chunkLayout(r, model.defaults);
     const Bytes tokensAtOnce = layout.chunks > 0 ? L / static_cast<Bytes>(layout.chunks) : L;
+    // Finished chunks are decoded between rows. On a card what the decoder remembers waits in the machine's
+    // memory meanwhile, and its rows take the place of the transformer's.
+    const bool decodesAsItGrows = layout.chunks > 0 && !r.vaeTiling;
+    const Bytes decoding = decodesAsItGrows ? decodedPixels(r).atOnce * decoderBytesPerPixel(model, r) : 0;
+    const Bytes activations = tokensAtOnce * perToken + attentionState(model, r);
     StageBuilder denoise("denoise", r.device);
     denoise.add(MemoryCategory::Weights, ditWeights)
-        .add(MemoryCategory::Vae, vaeWeights)
-        .add(MemoryCategory::Activations,
-             tokensAtOnce * perToken + attentionState(model, r) + (cuda ? Bytes{0} : kCpuScratch))
+        .add(MemoryCategory::Vae, vaeWeights + (cuda ? Bytes{0} : decoding))
+        .add(MemoryCategory::Activations, cuda ? std::max(activations, decoding) : activations + kCpuScratch)
         .add(MemoryCategory::Latents, 10 * latent);
     if (layout.chunks > 0)
         denoise.add(MemoryCategory::KeyValues, keyMemory(model, r));
@@ -173,13 +184,9 @@ MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
         denoise.add(MemoryCategory::TextEncoder, textWeights);
     plan.stages.push_back(denoise.take());
 
-    // Decoding streams one latent frame at a time; its widest rows have base channels at full size. The
-    // coefficient is bytes per pixel and base channel, measured: the rings of three frames of every layer and
-    // the working rows.
     const VaePixels pixels = decodedPixels(r);
-    const Bytes perPixel = static_cast<Bytes>(model.vae.baseDim) * (cuda ? 44 * e : 46 + 46 * e);
     StageBuilder decode("decode", r.device);
-    decode.add(MemoryCategory::Vae, vaeWeights + pixels.atOnce * perPixel)
+    decode.add(MemoryCategory::Vae, vaeWeights + pixels.atOnce * decoderBytesPerPixel(model, r))
         .add(MemoryCategory::Latents, latent);
     if (whole)
         decode.add(MemoryCategory::Weights, ditWeights).add(MemoryCategory::TextEncoder, textWeights);

@@ -7,9 +7,11 @@
 #include <ATen/ops/randn.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -69,18 +71,29 @@ at::Tensor made(const WanDit& dit, const Conditioning& conditioning, const Model
     return generateChunks(dit, conditioning, model, request, start.clone(), nullptr, {}, {});
 }
 
-/// Keeps the latents of a job.
+/// Keeps the latents and frames of a job.
 class Latents final : public JobObserver {
 public:
     bool wants(std::string_view) const override { return false; }
     void resolved(const GenerationRequest&, const MemoryPlan&) override {}
-    void stage(std::string_view, int, int) override {}
+    void stage(std::string_view name, int unit, int units) override {
+        if (name == "denoise")
+            row = unit, rows = units;
+    }
     void block(int, int) override {}
     void timing(std::string_view, int, double) override {}
     void preview(int, int, int, int, std::vector<std::uint8_t>) override {}
     void latents(std::vector<std::uint8_t> bytes) override { file = std::move(bytes); }
-    void frame(int, int, int, int, std::vector<std::uint8_t>) override { ++frames; }
+    void frame(int index, int, int, int, std::vector<std::uint8_t> rgb) override {
+        CHECK(index == frames);
+        ++frames;
+        rowOf.push_back(row);
+        pixels.insert(pixels.end(), rgb.begin(), rgb.end());
+    }
     std::vector<std::uint8_t> file;
+    std::vector<std::uint8_t> pixels;
+    std::vector<int> rowOf; ///< rows that were done when a frame came
+    int row = 0, rows = 0;
     int frames = 0;
 };
 
@@ -173,4 +186,50 @@ TEST_CASE("a clip goes on from the frames of a video") {
     // A file of other frames than the settings say.
     request.chunks.givenFrames = 3;
     CHECK_THROWS_AS(generateVideo(model, request, {}, observer, {}), JobError);
+}
+
+TEST_CASE("chunks are decoded as they are finished, with the bits of one decoding of the whole clip") {
+    const c10::InferenceMode inference;
+    test::TempFolder folder;
+    auto model = starter();
+    const int block = model.record().defaults.blockLatentFrames;
+    for (const int segments : {1, 2}) {
+        CAPTURE(segments);
+        auto request = clip(model.record(), 3);
+        request.chunks.segments = segments;
+        Latents growing;
+        generateVideo(model, request, {}, growing, {});
+        REQUIRE(growing.frames == request.frames);
+        for (int chunk = 0; chunk < 3; ++chunk) {
+            CAPTURE(chunk);
+            for (int f = pixelFrames(chunk * block); f < pixelFrames((chunk + 1) * block); ++f)
+                CHECK(growing.rowOf[static_cast<std::size_t>(f)] == (chunk + 1) * request.steps);
+        }
+
+        auto again = request;
+        again.resumeLatentsPath = (folder / ("latents" + std::to_string(segments))).string();
+        REQUIRE(
+            writeFileAtomically(again.resumeLatentsPath, std::span<const std::uint8_t>(growing.file)).ok());
+        Latents whole;
+        generateVideo(model, again, {}, whole, {});
+        CHECK(whole.pixels == growing.pixels);
+
+        // From a later chunk on: what stays of the earlier clip comes first, bit for bit.
+        auto take = request;
+        take.prompt = "a blue car drives through the desert";
+        take.chunks.fromChunk = 1;
+        take.chunks.basePath = again.resumeLatentsPath;
+        Latents other;
+        generateVideo(model, take, {}, other, {});
+        REQUIRE(other.frames == request.frames);
+        const auto kept = static_cast<std::ptrdiff_t>(pixelFrames(block)) * kEdge * kEdge * 3;
+        CHECK(std::equal(growing.pixels.begin(), growing.pixels.begin() + kept, other.pixels.begin()));
+        CHECK(other.pixels != growing.pixels);
+        CHECK(other.rowOf.front() == 0);
+        // Tiles need the whole clip.
+        take.vaeTiling = true;
+        Latents tiled;
+        generateVideo(model, take, {}, tiled, {});
+        CHECK(tiled.rowOf.front() == tiled.rows);
+    }
 }

@@ -52,12 +52,10 @@ WanVae::WanVae(const VaeConfig& config, WeightReader& weights)
     m_std = m_std.to(m_device);
 }
 
-void WanVae::decodeFrames(const at::Tensor& latents, const std::stop_token& stop, const VaeTap& tap,
-                          const EmitFrames& emit) const {
-    VaeStream stream = m_decoder.open(stop, tap);
+void WanVae::decodeFrames(const at::Tensor& latents, VaeStream& stream, const EmitFrames& emit) const {
     std::vector<at::Tensor> frames;
     for (std::int64_t f = 0; f < latents.size(2); ++f) {
-        throwIfStopped(stop);
+        throwIfStopped(stream.stop);
         at::Tensor latent = frameAt(latents, f).to(m_device, at::kFloat);
         latent = latent * m_std.view({1, -1, 1, 1}) + m_mean.view({1, -1, 1, 1});
         latent = m_postQuant(latent);
@@ -66,6 +64,12 @@ void WanVae::decodeFrames(const at::Tensor& latents, const std::stop_token& stop
         m_decoder.push(latent.to(m_dtype), stream, [&](const at::Tensor& frame) { frames.push_back(frame); });
         emit(frames);
     }
+}
+
+void WanVae::decodeNext(const at::Tensor& latents, VaeStream& stream,
+                        const std::function<void(const at::Tensor& rgb)>& onFrames) const {
+    decodeFrames(latents, stream,
+                 [&](const std::vector<at::Tensor>& frames) { onFrames(toRgb8(at::cat(frames))); });
 }
 
 void WanVae::decode(const at::Tensor& latents, const DecodeOptions& options) const {
@@ -79,7 +83,8 @@ void WanVae::decode(const at::Tensor& latents, const DecodeOptions& options) con
         return;
     }
     std::int64_t done = 0;
-    decodeFrames(latents, options.stop, options.tap, [&](const std::vector<at::Tensor>& frames) {
+    VaeStream stream = m_decoder.open(options.stop, options.tap);
+    decodeFrames(latents, stream, [&](const std::vector<at::Tensor>& frames) {
         if (options.tap) {
             for (const auto& frame : frames)
                 options.tap("pre_clamp", frame);
@@ -109,16 +114,15 @@ void WanVae::decodeTiled(const at::Tensor& latents, const DecodeOptions& options
                     .narrow(2, columns.start * kSpatialStride,
                             columns.length * kSpatialStride); // [T, th, tw, 3]
             std::int64_t t = 0;
-            decodeFrames(
-                part(latents, rows, columns, 1), options.stop, {},
-                [&](const std::vector<at::Tensor>& frames) {
-                    for (const auto& frame : frames) {
-                        const at::Tensor pixels = frame[0].permute({1, 2, 0}).to(at::kCPU, at::kFloat);
-                        target[t++].add_((pixels * weights).to(at::kHalf));
-                    }
-                    if (options.onProgress)
-                        options.onProgress(++done, total);
-                });
+            VaeStream stream = m_decoder.open(options.stop, {});
+            decodeFrames(part(latents, rows, columns, 1), stream, [&](const std::vector<at::Tensor>& frames) {
+                for (const auto& frame : frames) {
+                    const at::Tensor pixels = frame[0].permute({1, 2, 0}).to(at::kCPU, at::kFloat);
+                    target[t++].add_((pixels * weights).to(at::kHalf));
+                }
+                if (options.onProgress)
+                    options.onProgress(++done, total);
+            });
         }
     }
     for (std::int64_t first = 0; first < frameCount;) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <stop_token>
+#include <utility>
 
 #include "accel/models/wan/vae_decoder.h"
 #include "accel/models/wan/vae_encoder.h"
@@ -41,6 +42,13 @@ public:
     /// latents [1, C, F, h, w] as the transformer sees them (normalised), any dtype and device.
     void decode(const at::Tensor& latents, const DecodeOptions& options) const;
 
+    /// A clip that comes in pieces, as it grows: never tiled, and the same bits as decode() of the whole.
+    VaeStream beginDecode(std::stop_token stop) const { return m_decoder.open(std::move(stop), {}); }
+    /// The next latent frames [1, C, n, h, w]; `onFrames` as in DecodeOptions.
+    void decodeNext(const at::Tensor& latents, VaeStream& stream,
+                    const std::function<void(const at::Tensor& rgb)>& onFrames) const;
+    at::Device device() const { return m_device; }
+
     struct EncodeOptions {
         std::stop_token stop;
         std::optional<VaeTiling> tiling;
@@ -57,8 +65,7 @@ private:
     at::Tensor encodeTiled(const at::Tensor& video, const EncodeOptions& options) const;
     /// Decodes one spatial part; emit gets the frames of each latent frame.
     using EmitFrames = std::function<void(const std::vector<at::Tensor>& frames)>;
-    void decodeFrames(const at::Tensor& latents, const std::stop_token& stop, const VaeTap& tap,
-                      const EmitFrames& emit) const;
+    void decodeFrames(const at::Tensor& latents, VaeStream& stream, const EmitFrames& emit) const;
 
     VaeConfig m_config;
     at::Device m_device;

@@ -30,6 +30,11 @@ struct VaeStream {
         if (tap)
             tap(name, frame);
     }
+    /// Between two pieces of a clip the frames may lie where memory is cheaper.
+    void moveTo(at::Device device) {
+        for (FrameRing& ring : rings)
+            ring.moveTo(device);
+    }
 };
 
 /// Gives every causal convolution of an encoder or decoder its place in VaeStream::rings.
