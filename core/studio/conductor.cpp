@@ -218,6 +218,7 @@ void Conductor::forgetFiles(JobId job) {
     forgetJobFiles(m_options, job);
     ::unlink(answerFileOf(m_options.dataFolder, job).c_str());
     ::unlink(chunkFileOf(m_options, job).c_str());
+    ::unlink(keptLatentsOf(m_options, job).c_str());
 }
 
 void Conductor::probe(JobId ask, int cell) {
@@ -477,6 +478,7 @@ void Conductor::endActive() {
     if (m_active && m_active->record.id == m_telemetry.job())
         m_telemetry.ended();
     m_active.reset();
+    m_chunks.forecast = {};
     m_dirty = true;
     const std::lock_guard lock(m_mutex);
     m_runningId = 0;
@@ -632,7 +634,8 @@ void Conductor::publish() {
     next->preview = m_preview;
     if (m_active)
         if (auto chunks = m_active->job->chunks())
-            m_chunks = {m_active->record.id, std::move(chunks)};
+            m_chunks = {m_active->record.id, std::move(chunks), m_active->job->forecast()};
+    next->grown = m_active ? m_active->job->grown() : nullptr;
     next->chunks = m_chunks;
     next->telemetry = m_telemetry.current();
     next->libraryChanges = libraryChanges;

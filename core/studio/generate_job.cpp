@@ -67,6 +67,10 @@ std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job) {
     return options.dataFolder / "chunks" / ("clip-" + std::to_string(job) + ".cbor");
 }
 
+std::filesystem::path keptLatentsOf(const StudioOptions& options, JobId job) {
+    return options.dataFolder / "chunks" / ("clip-" + std::to_string(job) + ".latents.safetensors");
+}
+
 std::filesystem::path baseFileOf(const StudioOptions& options, JobId job) {
     return options.stateFolder / ("job-" + std::to_string(job) + ".base.safetensors");
 }
@@ -85,7 +89,9 @@ GenerateJob::GenerateJob(JobRecord record, const JobTools& tools)
     : m_tools(tools)
     , m_job(std::move(record))
     , m_request(std::get<GenerationRequest>(m_job.request))
-    , m_startedAt(steadySeconds()) {}
+    , m_startedAt(steadySeconds()) {
+    m_grown.begin(m_job.id);
+}
 
 Result<void> GenerateJob::start() {
     auto model = m_tools.options.findModel(m_request);
@@ -125,7 +131,8 @@ Result<void> GenerateJob::start() {
             return written;
     }
     if (!r.chunks.basePath.empty()) {
-        auto base = baseLatents(r.chunks.basePath, baseFileOf(m_tools.options, m_job.id));
+        auto base = baseLatents(m_tools.options, m_tools.jobs, r.chunks.basePath,
+                                baseFileOf(m_tools.options, m_job.id));
         if (!base)
             return base.error();
         m_base = std::exchange(r.chunks.basePath, base->string());
@@ -185,6 +192,7 @@ void GenerateJob::resolved(const JobResolved& told) {
 }
 
 void GenerateJob::latentsArrived(const client::BlobPtr& latents) {
+    m_latentsCame = true;
     const auto file = latentsFileOf(m_tools.options, m_job.id);
     auto written = writeFileAtomically(file, std::span<const std::uint8_t>(latents->bytes));
     if (written)
@@ -210,7 +218,15 @@ void GenerateJob::chunksArrived(const client::BlobPtr& part) {
         m_tools.note("What the engine says of the clip's chunks cannot be read: " + record.error().message);
         return;
     }
+    m_rowAt = steadySeconds();
+    if (record->run) {
+        m_samplingAt = m_rowAt;
+        m_rowSeconds = 0;
+    }
+    for (const auto& row : record->rows)
+        m_rowSeconds += row.milliseconds / 1000;
     append(m_chunks, std::move(*record));
+    m_forecast = chunkForecast(m_chunks, m_rowAt - m_samplingAt - m_rowSeconds);
     m_chunksShown.reset();
 }
 
@@ -237,12 +253,39 @@ void GenerateJob::keepChunks() {
         m_tools.note("The record of the clip's chunks was not kept: " + written.error().message);
 }
 
+void GenerateJob::keepLatents() {
+    if (m_request.chunks.mode != SamplingMode::Chunked || !m_latentsSaved)
+        return;
+    const auto kept = keptLatentsOf(m_tools.options, m_job.id);
+    std::error_code ec;
+    std::filesystem::create_directories(kept.parent_path(), ec);
+    const auto from = latentsFileOf(m_tools.options, m_job.id);
+    std::filesystem::rename(from, kept, ec);
+    if (ec) { // another disk
+        ec.clear();
+        std::filesystem::copy_file(from, kept, std::filesystem::copy_options::overwrite_existing, ec);
+    }
+    if (ec)
+        m_tools.note("What the clip was made of was not kept, so it cannot be made again from one of its "
+                     "chunks (" +
+                     ec.message() + "): " + kept.string());
+}
+
+void GenerateJob::tellEncoding() {
+    if (!std::exchange(m_encodingTold, true))
+        m_tools.told(m_tools.jobs.setEncoding(m_job.id));
+}
+
 void GenerateJob::frameArrived(const client::BlobPtr& frame) {
     if (m_encodeError)
         return;
+    if (m_request.chunks.mode == SamplingMode::Chunked)
+        m_grown.add(frame->info.index, frame->info.count, frame->info.width, frame->info.height,
+                    frame->bytes);
+    if (m_latentsCame || m_latentsSaved) // earlier ones come while the next chunk is made
+        tellEncoding();
     if (!m_encoderBegun) {
         m_encoderBegun = true;
-        m_tools.told(m_tools.jobs.setEncoding(m_job.id));
         m_tools.encoder.begin({m_job.id, m_job.target.file, m_job.target.framesDir, metadataText({}),
                                jobTitle(m_request.prompt), frame->info.width, frame->info.height,
                                m_request.fps, frame->info.count});
@@ -255,6 +298,7 @@ Result<bool> GenerateJob::finish(const client::JobOutcome& outcome) {
         return makeError(ErrorCode::Internal, "The engine finished without a single frame; see the log.");
     if (!m_finishing) {
         m_finishing = true;
+        tellEncoding();
         m_tools.encoder.finish(metadataText(outcome.summary));
     }
     if (!m_encoded)
@@ -291,6 +335,8 @@ Result<bool> GenerateJob::succeed(const Value& workerSummary) {
             m_tools.told(added.error()); // the clip is there; the next scan finds it
     }
     m_tools.thumbnail(m_job.id, std::move(thumbnail));
+    if (done && !isMeasurement)
+        keepLatents();
     if (done)
         forgetJobFiles(m_tools.options, m_job.id);
     return true;
@@ -343,6 +389,12 @@ double GenerateJob::roughFraction(const JobProgress& p) const {
 }
 
 void GenerateJob::describe(JobProgress& progress) const {
+    if (progress.stage == protocol::Stage::Denoise && m_forecast.seconds > 0 && m_chunks.run) {
+        const int left = m_chunks.run->rows - static_cast<int>(m_chunks.rows.size());
+        const double row = m_forecast.seconds / std::max(1, left); // part of it is under way
+        progress.remainingSeconds = m_forecast.seconds - std::min(row, steadySeconds() - m_rowAt);
+        progress.remainingSpread = m_forecast.spread;
+    }
     if (!m_finishing)
         return;
     progress.stage = protocol::Stage::Encode;

@@ -26,6 +26,8 @@ public:
     using RunningJob::describe;
     void describe(JobProgress& progress) const override;
     std::shared_ptr<const ChunkRecord> chunks() override;
+    ChunkForecast forecast() const override { return m_forecast; }
+    std::shared_ptr<const GrownFrames> grown() override { return m_grown.current(); }
 
 private:
     void resolved(const JobResolved& resolved);
@@ -33,6 +35,8 @@ private:
     void statsArrived(const client::BlobPtr& json);
     void chunksArrived(const client::BlobPtr& part);
     void keepChunks();
+    void keepLatents();
+    void tellEncoding();
     void frameArrived(const client::BlobPtr& frame);
     Result<bool> succeed(const Value& summary);
     Value summaryWithTimes(const Value& summary) const;
@@ -45,11 +49,18 @@ private:
     double m_startedAt = 0; ///< steadySeconds()
     std::uint64_t m_plannedBytes = 0;
     bool m_latentsSaved = false;
+    bool m_latentsCame = false; ///< sampling is over
     bool m_encoderBegun = false;
+    bool m_encodingTold = false;
     bool m_finishing = false; ///< all frames are with the encoder
     std::string m_base;       ///< the earlier clip, as it was asked for
     ChunkRecord m_chunks;
     std::shared_ptr<const ChunkRecord> m_chunksShown; ///< copy of m_chunks; null when that has grown
+    ChunkForecast m_forecast;
+    double m_samplingAt = 0; ///< steadySeconds() of the run's first part, and of its newest row
+    double m_rowAt = 0;
+    double m_rowSeconds = 0; ///< measured, of all rows
+    GrowingClip m_grown;
     std::optional<Error> m_encodeError;
     std::optional<EncodeReport> m_encoded;
 };

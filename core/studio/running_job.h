@@ -66,6 +66,9 @@ public:
     virtual void describe(JobProgress&) const {}
     /// Of a clip that is made block by block: all rows so far; null otherwise.
     virtual std::shared_ptr<const ChunkRecord> chunks() { return nullptr; }
+    virtual ChunkForecast forecast() const { return {}; } ///< of its blocks
+    /// Of the same: the frames that are finished.
+    virtual std::shared_ptr<const GrownFrames> grown() { return nullptr; }
     /// Of a question: text and tokens so far.
     virtual void describe(AskView&) const {}
 };
@@ -80,6 +83,8 @@ std::filesystem::path baseFileOf(const StudioOptions& options, JobId job);
 void forgetJobFiles(const StudioOptions& options, JobId job);
 /// "chunks/clip-17.cbor" in the data folder: the ChunkRecord of a finished job.
 std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job);
+/// Beside it: the latents of a finished clip that was made block by block, from which others go on.
+std::filesystem::path keptLatentsOf(const StudioOptions& options, JobId job);
 /// Studio::measuringFolder().
 std::filesystem::path measuringFolderOf(const StudioOptions& options);
 

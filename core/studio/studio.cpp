@@ -6,6 +6,7 @@
 #include "core/job/own_reuse.h"
 #include "core/job/settings_schema.h"
 #include "core/studio/answer_file.h"
+#include "core/studio/base_clip.h"
 #include "core/studio/clip_encoder.h"
 #include "core/studio/conductor.h"
 #include "core/studio/memory_check.h"
@@ -123,6 +124,10 @@ StartCheck Studio::check(const GenerationRequest& request, const JobTarget& targ
     check.problems.insert(check.problems.begin(), wrong.begin(), wrong.end());
     if (!check.problems.empty())
         return check;
+    if (auto problem = baseProblem(m_impl->options, *m_impl->jobs, check.request)) {
+        check.problems.push_back(problem->message);
+        return check;
+    }
     check.plan = planMemory(*model, check.request);
     const std::uint64_t held = m_impl->conductor->workerBytes();
     check.budgetBytes = memoryBudget(check.request, held);

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "core/client/client_snapshot.h"
+#include "core/job/chunk_forecast.h"
 #include "core/job/chunk_record.h"
 #include "core/project/clip_library.h"
 #include "core/project/job_store.h"
 #include "core/protocol/messages.h"
 #include "core/studio/ask_view.h"
+#include "core/studio/grown_frames.h"
 
 namespace canopy {
 
@@ -32,6 +34,7 @@ struct PreviewImage {
 struct ChunkView {
     JobId job = 0;                             ///< 0 = there was none
     std::shared_ptr<const ChunkRecord> record; ///< null with job 0; another object whenever it has grown
+    ChunkForecast forecast;                    ///< of what is left; empty when the clip is done
 };
 
 /// Where a running job is. All predicted numbers are predicted from this job's measured units.
@@ -94,6 +97,7 @@ struct StudioSnapshot {
     std::string otherProgram; ///< "Another Canopy program (process 123) is making a clip"; empty = none
     JobId running = 0;        ///< job of this program under way; 0 = none
     std::shared_ptr<const PreviewImage> preview; ///< of `running`, or of the last that ran
+    std::shared_ptr<const GrownFrames> grown;    ///< finished frames of `running`, made block by block
     ChunkView chunks;                            ///< filled where the topic "chunks" is watched
     /// What attention did in `running` or the last clip that ran, where "attention" is watched; may be null.
     std::shared_ptr<const RunTelemetry> telemetry;

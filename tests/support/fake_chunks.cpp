@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/job/chunk_layout.h"
+
 namespace canopy::test {
 namespace {
 
@@ -79,6 +81,10 @@ ChunkRecord fakeChunkPart(const GenerationRequest& r, int row) {
         }
     }
     return part;
+}
+
+int fakeChunkEnd(int chunk) {
+    return pixelFrames((chunk + 1) * kChunkFrames);
 }
 
 ChunkRecord fakeChunkRecord(const GenerationRequest& r) {

@@ -9,6 +9,8 @@ namespace canopy::test {
 /// of 3 latent frames of 4 x 4 tokens, one after the other; every third step is reused, and chunk 1's end
 /// squeezes the first two.
 ChunkRecord fakeChunkPart(const GenerationRequest& request, int row);
+/// Frames of a clip up to the end of a chunk.
+int fakeChunkEnd(int chunk);
 /// All parts together.
 ChunkRecord fakeChunkRecord(const GenerationRequest& request);
 

@@ -161,8 +161,15 @@ private:
         accel::JobSummary summary;
         const int blocks = numberFromEnvironment("CANOPY_FAKE_BLOCKS", 8);
         const int previews = numberFromEnvironment("CANOPY_FAKE_PREVIEWS", 1);
-        observer.stage("denoise", 0, r.steps);
-        for (int step = 0; step < r.steps; ++step) {
+        const bool chunked = r.chunks.mode == SamplingMode::Chunked;
+        const int rows = chunked ? fakeChunkRecord(r).run->rows : r.steps;
+        int sent = 0; // frames
+        const auto sendFrame = [&] {
+            observer.frame(sent, r.frames, r.width, r.height, fakeFrame(r.seed, sent, r.width, r.height));
+            ++sent;
+        };
+        observer.stage("denoise", 0, rows);
+        for (int step = 0; step < rows; ++step) {
             const double stepStart = steadySeconds();
             pass("step");
             for (int block = 0; block < blocks; ++block) {
@@ -185,26 +192,29 @@ private:
             }
             summary.stepSeconds.push_back(steadySeconds() - stepStart);
             observer.timing("step", step, summary.stepSeconds.back());
-            observer.stage("denoise", step + 1, r.steps);
+            if (chunked) {
+                const ChunkRecord part = fakeChunkPart(r, step);
+                if (observer.wants("chunks"))
+                    observer.chunks(part);
+                for (const auto& done : part.done)
+                    while (sent < std::min(r.frames, fakeChunkEnd(done.chunk)))
+                        sendFrame();
+            }
+            observer.stage("denoise", step + 1, rows);
         }
         if (r.attention.method != AttentionMethod::Dense && observer.wants("attention_stats"))
             observer.attentionStats(attentionStats(r, model));
-        if (r.chunks.mode == SamplingMode::Chunked && observer.wants("chunks")) {
-            const int rows = fakeChunkRecord(r).run->rows;
-            for (int row = 0; row < rows; ++row)
-                observer.chunks(fakeChunkPart(r, row));
-        }
         pass("latents");
         observer.latents(fakeLatents(r.seed, r.width, r.height, r.frames));
 
-        observer.stage("decode", 0, r.frames);
-        for (int i = 0; i < r.frames; ++i) {
+        observer.stage("decode", sent, r.frames);
+        while (sent < r.frames) {
             pass("frame");
             if (!work(stop)) {
                 return makeError(ErrorCode::Cancelled, "Cancelled.");
             }
-            observer.frame(i, r.frames, r.width, r.height, fakeFrame(r.seed, i, r.width, r.height));
-            observer.stage("decode", i + 1, r.frames);
+            sendFrame();
+            observer.stage("decode", sent, r.frames);
         }
         summary.request = r;
         summary.denoiseSeconds = steadySeconds() - start;
