@@ -136,10 +136,10 @@ std::function<void()> addChunks(CLI::App& c, ChunkSettings& s) {
         chunked(c.add_option("--from-chunk", s.fromChunk, "Make the clip again from this block on (from 0).")
                     ->check(CLI::PositiveNumber)
                     ->type_name("I"));
-    chunked(
-        c.add_option("--base", s.basePath, "The earlier clip: its session file (--record) or its latents.")
-            ->check(CLI::ExistingFile)
-            ->type_name("F.canopy"))
+    chunked(c.add_option("--base", s.basePath,
+                         "The earlier clip: its MP4, its session file (--record) or its latents.")
+                ->check(CLI::ExistingFile)
+                ->type_name("F.canopy"))
         ->needs(from);
     return [&s, needMode, needCache, needBudget, budget] {
         for (const CLI::Option* option : *needMode)

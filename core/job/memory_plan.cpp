@@ -168,15 +168,18 @@ MemoryPlan planMemory(const ModelRecord& model, const GenerationRequest& r) {
     // In blocks only one of them is in the transformer at a time.
     const ChunkLayout layout = chunkLayout(r, model.defaults);
     const Bytes tokensAtOnce = layout.chunks > 0 ? L / static_cast<Bytes>(layout.chunks) : L;
-    // Finished chunks are decoded between rows. On a card what the decoder remembers waits in the machine's
-    // memory meanwhile, and its rows take the place of the transformer's.
+    // Finished chunks are decoded between rows, in the place of the transformer's rows. On a card what the
+    // decoder remembers waits in the machine's memory meanwhile; on the CPU that is two thirds of it,
+    // measured.
     const bool decodesAsItGrows = layout.chunks > 0 && !r.vaeTiling;
     const Bytes decoding = decodesAsItGrows ? decodedPixels(r).atOnce * decoderBytesPerPixel(model, r) : 0;
     const Bytes activations = tokensAtOnce * perToken + attentionState(model, r);
     StageBuilder denoise("denoise", r.device);
     denoise.add(MemoryCategory::Weights, ditWeights)
         .add(MemoryCategory::Vae, vaeWeights + (cuda ? Bytes{0} : decoding))
-        .add(MemoryCategory::Activations, cuda ? std::max(activations, decoding) : activations + kCpuScratch)
+        .add(MemoryCategory::Activations,
+             cuda ? std::max(activations, decoding)
+                  : std::max(activations + kCpuScratch, decoding / 3) - decoding / 3)
         .add(MemoryCategory::Latents, 10 * latent);
     if (layout.chunks > 0)
         denoise.add(MemoryCategory::KeyValues, keyMemory(model, r));

@@ -52,7 +52,7 @@ Conductor::Conductor(const StudioOptions& options, JobStore& jobs, ClipLibrary& 
         worker.topics.emplace_back("attention");
         worker.topics.emplace_back(kAllMasksTopic);
     }
-    if (!options.chunkRecordFile.empty())
+    if (!options.chunkRecordFile.empty() || !options.recordFile.empty())
         worker.topics.emplace_back("chunks");
     m_client = std::make_unique<client::WorkerClient>(std::move(worker));
     if (!options.recordFile.empty()) {

@@ -389,6 +389,14 @@ double GenerateJob::roughFraction(const JobProgress& p) const {
 }
 
 void GenerateJob::describe(JobProgress& progress) const {
+    if (m_chunks.run && !m_chunks.rows.empty() && !m_chunks.rows.back().chunks.empty()) {
+        const ChunkStepRecord& newest = m_chunks.rows.back().chunks.back();
+        progress.chunks = m_chunks.run->chunks;
+        progress.chunkSteps = m_chunks.run->steps;
+        const bool ended = newest.step + 1 >= progress.chunkSteps && newest.chunk + 1 < progress.chunks;
+        progress.chunk = newest.chunk + (ended ? 1 : 0);
+        progress.chunkStep = ended ? 0 : newest.step + 1;
+    }
     if (progress.stage == protocol::Stage::Denoise && m_forecast.seconds > 0 && m_chunks.run) {
         const int left = m_chunks.run->rows - static_cast<int>(m_chunks.rows.size());
         const double row = m_forecast.seconds / std::max(1, left); // part of it is under way

@@ -50,7 +50,28 @@ Result<Clip> readClip(const std::filesystem::path& file) {
     return clip;
 }
 
+Result<std::vector<FrameLook>> readLooks(const std::filesystem::path& file, std::stop_token stop) {
+    auto reader = media::VideoReader::open(file);
+    if (!reader)
+        return reader.error();
+    std::vector<FrameLook> looks;
+    for (;;) {
+        if (stop.stop_requested())
+            return makeError(ErrorCode::Cancelled, "Another clip is looked at.");
+        auto frame = (*reader)->next();
+        if (!frame)
+            return frame.error();
+        if (!*frame)
+            return looks;
+        looks.push_back(lookOf((*frame)->rgb, (*frame)->width, (*frame)->height));
+    }
+}
+
 #else
+
+Result<std::vector<FrameLook>> readLooks(const std::filesystem::path&, std::stop_token) {
+    return makeError(ErrorCode::Unsupported, "This build has no video support.");
+}
 
 Result<GenerationRequest> readClipRequest(const std::filesystem::path&) {
     return makeError(ErrorCode::Unsupported,

@@ -54,6 +54,7 @@ const BlockBitmap* RunTelemetry::maskBefore(int index, int layer, int head, Guid
 
 void TelemetryLog::begin(JobId job) {
     m_run = {};
+    m_chunks = {};
     m_run.job = job;
     m_maskBytes = 0;
     m_current.reset();
@@ -107,6 +108,11 @@ void TelemetryLog::preview(std::shared_ptr<const PreviewImage> preview) {
     m_current.reset();
 }
 
+void TelemetryLog::chunks(ChunkRecord part) {
+    append(m_chunks, std::move(part));
+    m_current.reset();
+}
+
 void TelemetryLog::ended() {
     if (m_run.ended)
         return;
@@ -115,8 +121,12 @@ void TelemetryLog::ended() {
 }
 
 std::shared_ptr<const RunTelemetry> TelemetryLog::current() const {
-    if (!m_current && m_run.job != 0)
-        m_current = std::make_shared<const RunTelemetry>(m_run);
+    if (!m_current && m_run.job != 0) {
+        auto run = std::make_shared<RunTelemetry>(m_run);
+        if (m_chunks.run)
+            run->chunks = std::make_shared<const ChunkRecord>(m_chunks);
+        m_current = std::move(run);
+    }
     return m_current;
 }
 

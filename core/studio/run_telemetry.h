@@ -27,9 +27,10 @@ struct RunTelemetry {
     std::uint64_t masksDropped = 0;           ///< left out for room, oldest first
     std::uint64_t unreadable = 0;             ///< records that were damaged
     std::shared_ptr<const PreviewImage> preview;
+    std::shared_ptr<const ChunkRecord> chunks; ///< of a recording of block-wise sampling; else null
     bool ended = false;
 
-    bool isEmpty() const { return steps.empty(); }
+    bool isEmpty() const { return steps.empty(); }                            ///< no attention was watched
     int stepCount() const { return steps.empty() ? 0 : steps.back()->steps; } ///< of the whole clip
     /// Steps before the last one that are not there.
     int missingSteps() const;
@@ -51,6 +52,7 @@ public:
     void step(const Value& step);                      ///< an AttentionStep
     void masks(const std::vector<std::uint8_t>& cbor); ///< block masks of one call
     void preview(std::shared_ptr<const PreviewImage> preview);
+    void chunks(ChunkRecord part);
     void ended();
 
     /// The same pointer as before when nothing changed; null before the first begin().
@@ -58,15 +60,17 @@ public:
 
 private:
     RunTelemetry m_run;
+    ChunkRecord m_chunks;
     std::size_t m_maskBytes = 0;
     mutable std::shared_ptr<const RunTelemetry> m_current;
 };
 
-/// The clips of a recording (.canopy) whose attention was watched, in their order. An error when the file
-/// cannot be read or holds none.
+/// The clips of a recording (.canopy) whose attention or chunks were watched, in their order. An error when
+/// the file cannot be read or holds none.
 Result<std::vector<std::shared_ptr<const RunTelemetry>>> readTelemetry(const std::filesystem::path& file);
 
-/// A recording with this run alone: request, steps, masks and preview. An existing file is not overwritten.
+/// A recording with this run alone: request, steps, masks, chunks and preview. An existing file is not
+/// overwritten.
 Result<void> saveTelemetry(const RunTelemetry& run, const std::filesystem::path& file);
 
 } // namespace canopy

@@ -44,6 +44,11 @@ struct JobProgress {
     int units = 0; ///< 0 = unknown
     int block = 0;
     int blocks = 0;
+    int chunk =
+        0; ///< of a clip made chunk by chunk: the newest that has begun, from 0, and its own next step
+    int chunks = 0; ///< 0 = it is not made so
+    int chunkStep = 0;
+    int chunkSteps = 0;
     double fraction = 0;            ///< of the whole job, 0..1; never goes back
     double unitSeconds = 0;         ///< measured, last finished unit (time per step while denoising)
     double elapsedSeconds = 0;      ///< since the job was started

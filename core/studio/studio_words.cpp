@@ -27,6 +27,9 @@ std::string progressWords(const JobProgress& p) {
     case protocol::Stage::Text:
         return "Reading the prompt";
     case protocol::Stage::Denoise:
+        if (p.chunks > 0)
+            return of("Chunk", p.chunk + 1, p.chunks) + ", " +
+                   of("step", std::min(p.chunkStep + 1, p.chunkSteps), p.chunkSteps);
         // While unit steps are finished, the next is under way.
         return of("Step", p.units > 0 ? std::min(p.unit + 1, p.units) : p.unit, p.units);
     case protocol::Stage::Decode:

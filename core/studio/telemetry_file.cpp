@@ -42,7 +42,7 @@ public:
     std::vector<std::shared_ptr<const RunTelemetry>> runs() {
         std::vector<std::shared_ptr<const RunTelemetry>> all;
         for (auto& [job, log] : m_logs)
-            if (auto run = log.current(); run && !run->isEmpty())
+            if (auto run = log.current(); run && (!run->isEmpty() || run->chunks))
                 all.push_back(std::move(run));
         return all;
     }
@@ -61,14 +61,18 @@ private:
     }
     void on(const AttentionStepDone& m) { logOf(m.job).step(m.step); }
     void on(const BlobStart& m) {
-        if ((m.kind != "attention_masks" && m.kind != "preview") || !m_reader.hasBlob(m.hash))
+        const bool wanted = m.kind == "attention_masks" || m.kind == "preview" || m.kind == "chunk_record";
+        if (!wanted || !m_reader.hasBlob(m.hash))
             return; // left out by the recording's budget
         auto bytes = m_reader.blob(m.hash);
         if (!bytes)
             return;
-        if (m.kind == "attention_masks")
+        if (m.kind == "attention_masks") {
             logOf(m.job).masks(*bytes);
-        else if (auto image = previewOf(m, std::move(*bytes)))
+        } else if (m.kind == "chunk_record") {
+            if (auto part = chunkRecordFromBytes(*bytes))
+                logOf(m.job).chunks(std::move(*part));
+        } else if (auto image = previewOf(m, std::move(*bytes)))
             logOf(m.job).preview(std::move(image));
     }
     void on(const Finished& m) { logOf(m.job).ended(); }
@@ -95,11 +99,12 @@ Result<std::vector<std::shared_ptr<const RunTelemetry>>> readTelemetry(const std
     }
     auto runs = replay.runs();
     if (runs.empty())
-        return makeError(ErrorCode::Unsupported,
-                         "This recording holds no attention of any clip: nothing was watched, or attention "
-                         "was dense. Record a clip made with sparse attention (generate --attention "
-                         "xattention --record F.canopy). File: " +
-                             file.string());
+        return makeError(
+            ErrorCode::Unsupported,
+            "This recording holds nothing to inspect: no clip of it was made with sparse attention "
+            "or in blocks. Record one that is (generate --attention xattention --record F.canopy, "
+            "or --mode chunked). File: " +
+                file.string());
     return runs;
 }
 
@@ -138,6 +143,11 @@ Result<void> saveTelemetry(const RunTelemetry& run, const std::filesystem::path&
                 info.step = step->step;
                 blob(std::move(info), toCbor(toValue(*masks)));
             }
+    }
+    if (run.chunks) {
+        BlobStart info;
+        info.kind = "chunk_record";
+        blob(std::move(info), toCbor(toValue(*run.chunks)));
     }
     if (run.preview) {
         BlobStart info;

@@ -7,6 +7,7 @@
 #include <QTest>
 #include <QToolButton>
 
+#include "core/job/settings_schema.h"
 #include "ui/panels/request_panel.h"
 #include "ui/panels/speed_box.h"
 #include "ui/theme/fields.h"
@@ -28,6 +29,14 @@ ModelRecord model(const char* id, ModelFamily family) {
     m.defaults.shift = 5;
     m.defaults.sizes = {{320, 192}, {256, 256}};
     m.defaults.framesDefault = 33;
+    return m;
+}
+
+/// Trained for chunks of three latent frames.
+ModelRecord inBlocks(const char* id) {
+    ModelRecord m = model(id, ModelFamily::SkyReelsDf);
+    m.defaults.blockLatentFrames = 3;
+    m.defaults.framesTrainedMax = 97;
     return m;
 }
 
@@ -114,6 +123,108 @@ private Q_SLOTS:
         Q_EMIT field->activated(1);
         QVERIFY(!child<QPushButton>("firstImageButton")->isVisible());
         QCOMPARE(m_panel->request().imagePath, std::string());
+    }
+
+    void aClipCanBeAskedForChunkByChunk() {
+        m_panel->setModels({inBlocks("df"), model("t2v", ModelFamily::WanT2v)});
+        child<LengthField>("lengthField")->setValue(33);
+        QVERIFY(child<QWidget>("speedBox")->isVisible());
+        QVERIFY(!child<QWidget>("reuseField")->isVisible());
+        QCOMPARE(int(m_panel->request().chunks.mode), int(SamplingMode::Whole));
+        QSignalSpy changed(m_panel.get(), &RequestPanel::changed);
+        QTest::mouseClick(child<QPushButton>("madeChunked"), Qt::LeftButton);
+        QCOMPARE(changed.count(), 1);
+        QVERIFY(!child<QWidget>("speedBox")->isVisible()); // sparse attention is for clips made at once
+        auto r = m_panel->request();
+        QCOMPARE(int(r.chunks.mode), int(SamplingMode::Chunked));
+        QCOMPARE(r.chunks.blockFrames, 3);
+        QCOMPARE(int(r.chunks.cache), int(ReuseMethod::None));
+
+        // Whole chunks only: 3 latent frames are 9 frames, every further chunk 12.
+        auto* length = child<LengthField>("lengthField");
+        length->setValue(40);
+        QCOMPARE(length->value(), 45);
+        QTest::keyClick(length, Qt::Key_Up);
+        QCOMPARE(length->value(), 57);
+
+        auto* reuse = child<ComboField>("reuseField");
+        reuse->setCurrentIndex(1);
+        QVERIFY(child<QWidget>("hitRateField")->isVisible());
+        QVERIFY(!child<QWidget>("thresholdField")->isVisible());
+        child<QSpinBox>("hitRateField")->setValue(30);
+        child<QSpinBox>("kvBudgetField")->setValue(4);
+        r = m_panel->request();
+        QCOMPARE(int(r.chunks.cache), int(ReuseMethod::FlowCache));
+        QCOMPARE(r.chunks.hitRate, 0.3);
+        QVERIFY(r.chunks.threshold < 0);
+        QCOMPARE(r.chunks.kvBudget, 4);
+        reuse->setCurrentIndex(3);
+        r = m_panel->request();
+        QCOMPARE(int(r.chunks.cache), int(ReuseMethod::TeaCache));
+        QVERIFY(r.chunks.threshold >= 0 && r.chunks.hitRate < 0);
+        QVERIFY(!child<QWidget>("warmupField")->isVisible());
+        m_panel->setExpert(true);
+        QVERIFY(child<QWidget>("warmupField")->isVisible());
+
+        // What the choice comes to stands there before the start.
+        StartCheck check;
+        check.request = withModelDefaults(m_panel->request(), inBlocks("df").defaults);
+        check.plan.stages = {{"denoise", {{MemoryCategory::KeyValues, DeviceKind::Cpu, 250'000'000}}}};
+        m_panel->showCheck(check);
+        QVERIFY(child<QLabel>("chunkLayout")->text().contains(QStringLiteral("5 chunks")));
+        QVERIFY(child<QLabel>("chunkLayout")->text().contains(QStringLiteral("0.25 GB")));
+
+        QTest::mouseClick(child<QPushButton>("madeWhole"), Qt::LeftButton);
+        QVERIFY(m_panel->request().chunks == ChunkSettings());
+        // A model that was trained without blocks has no choice.
+        auto* field = child<ComboField>("modelField");
+        field->setCurrentIndex(1);
+        Q_EMIT field->activated(1);
+        QVERIFY(!child<QWidget>("blocksBox")->isVisible());
+    }
+
+    void chunkSettingsSurviveTheForm() {
+        m_panel->setModels({inBlocks("df")});
+        auto wanted = fullRequest();
+        wanted.frames = 57;
+        wanted.chunks.mode = SamplingMode::Chunked;
+        wanted.chunks.blockFrames = 3;
+        wanted.chunks.arStep = 4; // has no field
+        wanted.chunks.cache = ReuseMethod::FlowCache;
+        wanted.chunks.feature = ReuseFeature::Latent;
+        wanted.chunks.threshold = 0.25;
+        wanted.chunks.warmup = 3;
+        wanted.chunks.quantity = ReusedQuantity::Residual;
+        wanted.chunks.kvBudget = 3;
+        wanted.chunks.fromChunk = 2;
+        wanted.chunks.basePath = "/clips/fox.mp4";
+        wanted.chunks.forced = {{2, 0, 7}};
+        QVERIFY(m_panel->setRequest(wanted));
+        QVERIFY(m_panel->request() == wanted);
+        QVERIFY(child<QWidget>("fromRow")->isVisible());
+        QVERIFY(child<QLabel>("fromWords")->text().contains(QStringLiteral("chunk 3 of fox")));
+        QTest::mouseClick(child<QToolButton>("fromClear"), Qt::LeftButton);
+        QCOMPARE(m_panel->request().chunks.fromChunk, 0);
+        QVERIFY(m_panel->request().chunks.basePath.empty());
+        QVERIFY(m_panel->request().chunks.forced.empty());
+        QVERIFY(!child<QWidget>("fromRow")->isVisible());
+    }
+
+    void aClipGoesOnFromAVideo() {
+        m_panel->setModels({inBlocks("df")});
+        QVERIFY(m_panel->takesVideo());
+        child<LengthField>("lengthField")->setValue(57); // five chunks
+        m_panel->setVideo(QStringLiteral("/v.mp4"), 100);
+        auto r = m_panel->request();
+        QCOMPARE(r.imagePath, std::string("/v.mp4"));
+        QCOMPARE(int(r.chunks.mode), int(SamplingMode::Chunked));
+        QCOMPARE(r.chunks.givenFrames, 6); // two chunks: at least half of the clip is made
+        QVERIFY(child<QLabel>("startNote")->isVisible());
+        m_panel->setVideo(QStringLiteral("/short.mp4"), 2);
+        QCOMPARE(m_panel->request().chunks.givenFrames, 2);
+        m_panel->setImage(QStringLiteral("/a.png"));
+        QCOMPARE(m_panel->request().chunks.givenFrames, 0);
+        QVERIFY(!child<QLabel>("startNote")->isVisible());
     }
 
     void lengthStaysOnTheGrid() {

@@ -64,6 +64,81 @@ private Q_SLOTS:
         QCOMPARE(p.frame(), 0);
     }
 
+    void aGrowingClipPlaysWhatIsFinishedAndThenThePreview() {
+        GenerationRequest request;
+        request.width = 32;
+        request.height = 16;
+        request.frames = 33;
+        request.fps = 16;
+        auto preview = std::make_shared<PreviewImage>();
+        *preview = {7, 3, 4, 2, 6, std::vector<std::uint8_t>(4 * 2 * 3 * 6, 200)}; // two chunks of three
+        m_panel->showGrowing(7, nullptr, preview, request);
+        QCOMPARE(m_panel->playback().frames(), 21);
+        QCOMPARE(m_panel->playback().fps(), 16.0);
+        QVERIFY(m_panel->playback().isPlaying());
+        QCOMPARE(m_panel->previewJob(), JobId(7));
+        QCOMPARE(m_panel->picture(20).width(), 4);
+        QVERIFY(m_panel->picture(21).isNull());
+
+        auto grown = std::make_shared<GrownFrames>();
+        grown->job = 7;
+        grown->count = 33;
+        grown->width = 32;
+        grown->height = 16;
+        for (int f = 0; f < 9; ++f)
+            grown->pictures.push_back(
+                std::make_shared<const std::vector<std::uint8_t>>(std::size_t{32} * 16 * 3, std::uint8_t(f)));
+        m_panel->playback().seek(8);
+        m_panel->showGrowing(7, grown, nullptr, request);
+        QCOMPARE(m_panel->playback().frame(), 8); // it goes on where it was
+        QCOMPARE(m_panel->playback().frames(), 21);
+        QCOMPARE(m_panel->picture(8).width(), 32);
+        QCOMPARE(qRed(m_panel->picture(8).pixel(0, 0)), 8);
+        QCOMPARE(m_panel->picture(9).width(), 4); // the next chunk's preview
+        QCOMPARE(m_panel->clipFrame(), 8);
+        m_panel->seekClipFrame(15);
+        QCOMPARE(m_panel->playback().frame(), 15);
+        // The same values again change nothing.
+        m_panel->showGrowing(7, grown, preview, request);
+        QCOMPARE(m_panel->playback().frame(), 15);
+        // Another job starts from its beginning.
+        auto other = std::make_shared<PreviewImage>(*preview);
+        other->job = 8;
+        m_panel->showGrowing(8, nullptr, other, request);
+        QCOMPARE(m_panel->playback().frame(), 0);
+        QCOMPARE(m_panel->picture(0).width(), 4);
+        m_panel->showNothing();
+        QVERIFY(!m_panel->showsPreview());
+    }
+
+    void theClipUnderWayCanBePausedAndGoesOn() {
+        auto* button = m_panel->findChild<QPushButton*>(QStringLiteral("pauseClipButton"));
+        QSignalSpy paused(m_panel.get(), &ViewerPanel::pauseRequested);
+        QSignalSpy resumed(m_panel.get(), &ViewerPanel::resumeRequested);
+        JobRow row;
+        row.record.id = 5;
+        row.record.state = JobState::Running;
+        row.record.request = GenerationRequest{};
+        row.progress = JobProgress{};
+        row.canPause = row.canCancel = true;
+        m_panel->setRunning(&row);
+        QVERIFY(button->isVisible() && button->isEnabled());
+        QTest::mouseClick(button, Qt::LeftButton);
+        QCOMPARE(paused.count(), 1);
+        QCOMPARE(paused.front().front().value<JobId>(), JobId(5));
+        QVERIFY(!button->isEnabled()); // until the studio answers
+        row.record.state = JobState::Paused;
+        row.progress.reset();
+        row.canPause = false;
+        row.canResume = true;
+        m_panel->setRunning(&row);
+        QVERIFY(button->isEnabled());
+        QTest::mouseClick(button, Qt::LeftButton);
+        QCOMPARE(resumed.count(), 1);
+        m_panel->setRunning(nullptr);
+        QVERIFY(!button->isVisible());
+    }
+
     void backwardsLoops() {
         Playback p;
         p.setSource(10, 10);

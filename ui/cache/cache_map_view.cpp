@@ -206,21 +206,8 @@ void CacheMapView::paintPlayhead(QPainter& painter, const CacheMapLayout& at) {
     const int frame = m_selection->frame();
     if (frame < 0 || frame >= scene().frames())
         return;
-    const double x = std::round(at.frameX(frame) + at.frameWidth / 2), u = m_theme.scale();
-    const double top = at.ruler.bottom() - 2 * u, bottom = at.memory.bottom();
-    painter.setRenderHint(QPainter::Antialiasing, false);
-    painter.fillRect(QRectF(x - 1, top, 3, bottom - top), m_theme.colour(Role::Casing));
-    painter.fillRect(QRectF(x, top, 1, bottom - top), m_theme.colour(Role::Playhead));
-    painter.setRenderHint(QPainter::Antialiasing, true);
-    painter.setPen(QPen(m_theme.colour(Role::Casing), 1));
-    painter.setBrush(m_theme.colour(Role::Playhead));
-    const double w = 5 * u;
-    painter.drawPolygon(QPolygonF({{x - w, top - 10 * u},
-                                   {x + w + 1, top - 10 * u},
-                                   {x + w + 1, top - 4 * u},
-                                   {x + 0.5, top + 1 * u},
-                                   {x - w, top - 4 * u}}));
-    painter.setRenderHint(QPainter::Antialiasing, false);
+    paintPlayheadAt(painter, std::round(at.frameX(frame) + at.frameWidth / 2),
+                    at.ruler.bottom() - 2 * m_theme.scale(), at.memory.bottom(), m_theme);
 }
 
 CacheMapView::Hit CacheMapView::hitAt(const QPointF& point) const {

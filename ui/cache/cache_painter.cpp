@@ -53,6 +53,22 @@ void paintCacheState(QPainter& painter, const QRectF& cell, CacheState state, co
     }
 }
 
+void paintPlayheadAt(QPainter& painter, double x, double top, double bottom, const Theme& theme) {
+    const double u = theme.scale(), w = 5 * u;
+    painter.setRenderHint(QPainter::Antialiasing, false);
+    painter.fillRect(QRectF(x - 1, top, 3, bottom - top), theme.colour(Role::Casing));
+    painter.fillRect(QRectF(x, top, 1, bottom - top), theme.colour(Role::Playhead));
+    painter.setRenderHint(QPainter::Antialiasing, true);
+    painter.setPen(QPen(theme.colour(Role::Casing), 1));
+    painter.setBrush(theme.colour(Role::Playhead));
+    painter.drawPolygon(QPolygonF({{x - w, top - 10 * u},
+                                   {x + w + 1, top - 10 * u},
+                                   {x + w + 1, top - 4 * u},
+                                   {x + 0.5, top + 1 * u},
+                                   {x - w, top - 4 * u}}));
+    painter.setRenderHint(QPainter::Antialiasing, false);
+}
+
 void paintCellCursor(QPainter& painter, const QRectF& cell, const Theme& theme) {
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing, false);

@@ -16,6 +16,8 @@ void paintCacheState(QPainter& painter, const QRectF& cell, CacheState state, co
 void paintCompressed(QPainter& painter, const QRectF& area, const Theme& theme);
 /// Diagonal hatch in a role's colour.
 void paintHatch(QPainter& painter, const QRectF& area, Role role, const Theme& theme);
+/// The frame that is shown: a line from its grip at `top` to `bottom`.
+void paintPlayheadAt(QPainter& painter, double x, double top, double bottom, const Theme& theme);
 /// The chosen cell: 2 px with an opposite casing around it.
 void paintCellCursor(QPainter& painter, const QRectF& cell, const Theme& theme);
 

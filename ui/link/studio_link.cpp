@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/studio/given_video.h"
 #include "core/studio/machine.h"
 #include "core/studio/read_clip.h"
 #include "core/studio/speed_measurement.h"
@@ -16,6 +17,7 @@ StudioLink::StudioLink(Ways ways, QObject* parent)
     qRegisterMetaType<canopy::ui::SnapshotPtr>();
     m_pool.setMaxThreadCount(1);
     m_files.setMaxThreadCount(1);
+    m_looking.setMaxThreadCount(1);
     m_measuring.setMaxThreadCount(1);
     m_timer.setInterval(33);
     m_timer.setTimerType(Qt::PreciseTimer);
@@ -25,7 +27,8 @@ StudioLink::StudioLink(Ways ways, QObject* parent)
 StudioLink::~StudioLink() {
     m_timer.stop();
     m_measureStop.request_stop();
-    for (auto* pool : {&m_measuring, &m_files, &m_pool}) {
+    m_looksStop.request_stop();
+    for (auto* pool : {&m_measuring, &m_looking, &m_files, &m_pool}) {
         pool->clear();
         pool->waitForDone();
     }
@@ -237,6 +240,14 @@ void StudioLink::resumeQueue() {
     command([](Studio& s) { return s.resumeQueue(); });
 }
 
+void StudioLink::pauseJob(JobId id) {
+    command([id](Studio& s) { return s.pauseJob(id); });
+}
+
+void StudioLink::resumeJob(JobId id) {
+    command([id](Studio& s) { return s.resumeJob(id); });
+}
+
 void StudioLink::moveBefore(JobId id, JobId before) {
     command([id, before](Studio& s) { return s.moveBefore(id, before); });
 }
@@ -343,6 +354,23 @@ void StudioLink::readSpeed(DeviceKind device) {
         });
 }
 
+void StudioLink::readLooks(const QString& file) {
+    m_looksStop.request_stop();
+    m_looksStop = {};
+    background(
+        m_looking,
+        [path = std::filesystem::path(file.toStdString()), stop = m_looksStop.get_token()] {
+            auto looks = canopy::readLooks(path, stop);
+            if (!looks && looks.error().code != ErrorCode::Cancelled)
+                logWarning("ui", looks.error().message); // the timeline then has no drift
+            return looks ? std::make_shared<const std::vector<FrameLook>>(std::move(*looks)) : nullptr;
+        },
+        [this, file](std::shared_ptr<const std::vector<FrameLook>> looks) {
+            if (looks)
+                Q_EMIT looksRead(file, looks);
+        });
+}
+
 void StudioLink::readClip(const QString& file) {
     background(
         m_files, [path = std::filesystem::path(file.toStdString())] { return canopy::readClip(path); },
@@ -350,6 +378,17 @@ void StudioLink::readClip(const QString& file) {
             if (!clip)
                 return Q_EMIT clipMissing(file, QString::fromStdString(clip.error().message));
             Q_EMIT clipRead(file, *clip);
+        });
+}
+
+void StudioLink::readGivenVideo(const QString& file, int fps) {
+    background(
+        m_files,
+        [path = std::filesystem::path(file.toStdString()), fps] { return givenLatentFrames(path, fps); },
+        [this, file](Result<int> frames) {
+            if (!frames)
+                return Q_EMIT refused(QString::fromStdString(frames.error().message));
+            Q_EMIT givenVideoRead(file, *frames);
         });
 }
 

@@ -59,6 +59,8 @@ public:
     void clearFinished();
     void pauseQueue();
     void resumeQueue();
+    void pauseJob(JobId id);
+    void resumeJob(JobId id);
     void moveBefore(JobId id, JobId before);
     void restartWorker();
     void subscribe(std::vector<std::string> topics);
@@ -69,11 +71,16 @@ public:
     void addModelFolder(const QString& folder);
     /// Settings of a dropped file: settingsRead() or settingsMissing().
     void readSettings(const QString& file);
+    /// How many latent frames a clip of so many frames a second can begin with: givenVideoRead() or
+    /// refused().
+    void readGivenVideo(const QString& file, int fps);
     /// Measures the speed of clips like this one: speedProgress(), then speedMeasured() or speedFailed(). One
     /// at a time; a second call is refused by speedFailed().
     void measureSpeed(const GenerationRequest& request, const ModelDefaults& defaults);
     void stopMeasuring();
     void readSpeed(DeviceKind device); ///< measured earlier: speedRead()
+    /// What a clip's frames look like: looksRead(). Newest call wins.
+    void readLooks(const QString& file);
     /// A file as the library would hold it: clipRead(), or clipMissing() when it is no clip of ours.
     void readClip(const QString& file);
 
@@ -94,9 +101,11 @@ Q_SIGNALS:
     /// A command was refused; the sentence says why.
     void refused(const QString& sentence);
     void settingsRead(const QString& file, const canopy::GenerationRequest& request);
+    void givenVideoRead(const QString& file, int latentFrames);
     void settingsMissing(const QString& file, const QString& sentence);
     /// The whole library, whatever is searched for; newest first.
     void libraryChanged(const std::vector<canopy::Clip>& clips);
+    void looksRead(const QString& file, const std::shared_ptr<const std::vector<canopy::FrameLook>>& looks);
     void clipRead(const QString& file, const canopy::Clip& clip);
     void clipMissing(const QString& file, const QString& sentence);
     void speedProgress(int done, int runs, const QString& words);
@@ -120,7 +129,9 @@ private:
     QThreadPool m_measuring; ///< one measurement of speed, which waits for its jobs
     std::stop_source m_measureStop;
     bool m_isMeasuring = false;
-    QThreadPool m_files; ///< scans and dropped files, which may wait for a slow disk
+    std::stop_source m_looksStop;
+    QThreadPool m_looking; ///< one clip whose frames are looked at
+    QThreadPool m_files;   ///< scans and dropped files, which may wait for a slow disk
     QTimer m_timer;
     std::uint64_t m_libraryChanges = 0;
     QString m_search;

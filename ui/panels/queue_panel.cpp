@@ -333,6 +333,10 @@ void QueuePanel::showMenu(const QPoint& at) {
     QMenu menu(this);
     if (row->canCancel)
         menu.addAction(tr("Cancel"), this, [this, id] { Q_EMIT cancelRequested(id); });
+    if (row->canPause)
+        menu.addAction(tr("Pause"), this, [this, id] { Q_EMIT pauseJobRequested(id); });
+    if (row->canResume)
+        menu.addAction(tr("Go on"), this, [this, id] { Q_EMIT resumeJobRequested(id); });
     if (row->canRetry)
         menu.addAction(tr("Retry"), this, [this, id] { Q_EMIT retryRequested(id); });
     menu.addAction(row->record.question() ? tr("Ask it again") : tr("Make it again"), this,

@@ -54,6 +54,8 @@ Q_SIGNALS:
     void jobChosen(canopy::JobId id); ///< clicked or moved to by keys
     void cancelRequested(canopy::JobId id);
     void retryRequested(canopy::JobId id);
+    void pauseJobRequested(canopy::JobId id);
+    void resumeJobRequested(canopy::JobId id);
     void duplicateRequested(canopy::JobId id);
     void removeRequested(canopy::JobId id);
     void reloadRequested(canopy::JobId id); ///< settings into the form

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 
-#include <QCheckBox>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QFrame>
-#include <QGridLayout>
 #include <QHBoxLayout>
 #include <QKeyEvent>
 #include <QLabel>
@@ -22,8 +20,11 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
-#include "core/job/settings_schema.h"
+#include "core/job/chunk_layout.h"
+#include "ui/panels/blocks_box.h"
 #include "ui/panels/pane_parts.h"
+#include "ui/panels/request_expert.h"
+#include "ui/panels/setting_parts.h"
 #include "ui/panels/speed_box.h"
 #include "ui/theme/dresser.h"
 #include "ui/theme/fields.h"
@@ -49,14 +50,6 @@ QString gigabytes(std::uint64_t bytes) {
     return QLocale().toString(double(bytes) / 1e9, 'f', 1);
 }
 
-QString schemaText(const char* key, bool help) {
-    const auto* info = findSetting(key);
-    if (!info)
-        return {};
-    const auto text = help ? info->help : info->label;
-    return QString::fromUtf8(text.data(), qsizetype(text.size()));
-}
-
 } // namespace
 
 RequestPanel::RequestPanel(QWidget* parent)
@@ -67,21 +60,6 @@ RequestPanel::RequestPanel(QWidget* parent)
     setSeed(QRandomGenerator::global()->bounded(10000u));
     updateVisibility();
     m_loading = false;
-}
-
-QWidget* RequestPanel::labelled(const QString& label, QWidget* field, const char* settingKey) {
-    auto* box = new QWidget;
-    auto* layout = new QVBoxLayout(box);
-    dresser::setMargins(layout, 0, 0, 0, 0, 4);
-    auto* caption = new QLabel(label);
-    caption->setProperty("look", "label");
-    caption->setBuddy(field);
-    layout->addWidget(caption);
-    layout->addWidget(field);
-    field->setAccessibleName(label);
-    if (const QString help = schemaText(settingKey, true); !help.isEmpty())
-        field->setToolTip(help);
-    return box;
 }
 
 void RequestPanel::build() {
@@ -122,8 +100,8 @@ void RequestPanel::build() {
     m_imageButton->setObjectName(QStringLiteral("firstImageButton"));
     m_imageButton->setAccessibleName(tr("First image"));
     dresser::setIcon(m_imageButton, QStringLiteral("image"));
-    m_imageButton->setToolTip(tr("A picture the clip begins with. Drop one on the window or choose a file."));
-    connect(m_imageButton, &QPushButton::clicked, this, &RequestPanel::chooseImage);
+    m_imageButton->setToolTip(QString());
+    connect(m_imageButton, &QPushButton::clicked, this, &RequestPanel::chooseStart);
     m_imageClear =
         iconButton(QStringLiteral("x-lg"), tr("Remove the first image"), QStringLiteral("firstImageClear"));
     connect(m_imageClear, &QToolButton::clicked, this, [this] { setImage({}); });
@@ -138,6 +116,9 @@ void RequestPanel::build() {
     extras->addWidget(m_negativeButton);
     extras->addStretch(1);
     m_form->addLayout(extras);
+    m_startNote = textLabel({}, "hint", QStringLiteral("startNote"));
+    m_startNote->setWordWrap(true);
+    m_form->addWidget(m_startNote);
 
     m_negative = new QPlainTextEdit;
     m_negative->setObjectName(QStringLiteral("negativePromptField"));
@@ -154,8 +135,8 @@ void RequestPanel::build() {
     m_size = new ComboField;
     m_size->setObjectName(QStringLiteral("sizeField"));
     m_size->setProperty("figures", true);
-    pair->addWidget(labelled(tr("Length"), m_length, "frames"), 1);
-    pair->addWidget(labelled(tr("Size"), m_size, "width"), 1);
+    pair->addWidget(labelledSetting(tr("Length"), m_length, "frames"), 1);
+    pair->addWidget(labelledSetting(tr("Size"), m_size, "width"), 1);
     m_length->setToolTip(
         tr("Seconds, or frames when you type \"33 f\". The model works in steps of four frames."));
     m_form->addLayout(pair);
@@ -185,24 +166,31 @@ void RequestPanel::build() {
     seedRow->addWidget(m_seed, 1);
     for (auto* button : {m_dice, m_lock, m_increment})
         seedRow->addWidget(button);
-    auto* seedField = labelled(tr("Seed"), seedBox, "seed");
+    auto* seedField = labelledSetting(tr("Seed"), seedBox, "seed");
     m_seed->setAccessibleName(tr("Seed"));
     m_form->addWidget(seedField);
 
     m_model = new ComboField;
     m_model->setObjectName(QStringLiteral("modelField"));
-    m_form->addWidget(labelled(tr("Model"), m_model, "model"));
+    m_form->addWidget(labelledSetting(tr("Model"), m_model, "model"));
     m_modelNote = new QLabel;
     m_modelNote->setObjectName(QStringLiteral("modelNote"));
     m_modelNote->setProperty("look", "hint");
     m_modelNote->setWordWrap(true);
     m_form->addWidget(m_modelNote);
     m_form->addWidget(rule());
+    m_blocks = new BlocksBox;
+    connect(m_blocks, &BlocksBox::changed, this, [this] {
+        updateVisibility();
+        edited();
+    });
+    m_form->addWidget(m_blocks);
     m_speed = new SpeedBox;
     connect(m_speed, &SpeedBox::changed, this, &RequestPanel::edited);
     m_form->addWidget(m_speed);
-
-    buildExpert();
+    m_expertFields = new RequestExpert;
+    connect(m_expertFields, &RequestExpert::changed, this, &RequestPanel::edited);
+    m_form->addWidget(m_expertFields);
 
     m_plan = new QLabel;
     m_plan->setObjectName(QStringLiteral("memoryPlan"));
@@ -257,89 +245,6 @@ void RequestPanel::build() {
     });
 }
 
-void RequestPanel::buildExpert() {
-    m_expertFields = new QWidget;
-    m_expertFields->setObjectName(QStringLiteral("expertFields"));
-    auto* grid = new QGridLayout(m_expertFields);
-    dresser::setMargins(grid, 0, 0, 0, 0, 12);
-    grid->setColumnStretch(0, 1);
-    grid->setColumnStretch(1, 1);
-
-    m_steps = new NumberField;
-    m_guidance = new RealField;
-    m_shift = new RealField;
-    m_sampler = new ComboField;
-    m_timeGrid = new ComboField;
-    m_precision = new ComboField;
-    m_device = new ComboField;
-    m_threads = new NumberField;
-    m_memory = new RealField;
-    m_tiling = new QCheckBox(tr("Decode in tiles"));
-
-    m_steps->setRange(1, 200);
-    m_guidance->setRange(1, 30);
-    m_guidance->setSingleStep(0.5);
-    m_shift->setRange(0.1, 30);
-    m_shift->setSingleStep(0.5);
-    m_threads->setRange(0, 256);
-    m_threads->setSpecialValueText(tr("all"));
-    m_memory->setRange(0, 4096);
-    m_memory->setDecimals(1);
-    m_memory->setSuffix(tr(" GB"));
-    m_memory->setSpecialValueText(tr("what is free"));
-    m_sampler->addItem(tr("UniPC"), int(Sampler::UniPc));
-    m_sampler->addItem(tr("Euler"), int(Sampler::Euler));
-    m_timeGrid->addItem(tr("Diffusers"), int(TimeGrid::Diffusers));
-    m_timeGrid->addItem(tr("Original"), int(TimeGrid::Original));
-    m_precision->addItem(tr("Automatic"), int(Precision::Auto));
-    m_precision->addItem(tr("bf16"), int(Precision::BFloat16));
-    m_precision->addItem(tr("fp32"), int(Precision::Float32));
-    m_device->addItem(tr("CPU"), int(DeviceKind::Cpu));
-
-    struct Entry {
-        QWidget* field;
-        const char* name;
-        const char* key;
-        QString label;
-    };
-    const Entry entries[] = {
-        {m_steps, "stepsField", "steps", tr("Steps")},
-        {m_guidance, "guidanceField", "guidance", tr("Guidance")},
-        {m_shift, "shiftField", "shift", tr("Shift")},
-        {m_sampler, "samplerField", "sampler", tr("Sampler")},
-        {m_timeGrid, "timeGridField", "time_grid", tr("Time grid")},
-        {m_precision, "precisionField", "precision", tr("Precision")},
-        {m_threads, "threadsField", "threads", tr("CPU threads")},
-        {m_memory, "memoryField", "memory", tr("Memory budget")},
-        {m_device, "deviceField", "device", tr("Device")},
-    };
-    int cell = 0;
-    for (const auto& entry : entries) {
-        entry.field->setObjectName(QString::fromLatin1(entry.name));
-        auto* box = labelled(entry.label, entry.field, entry.key);
-        grid->addWidget(box, cell / 2, cell % 2);
-        ++cell;
-        if (entry.field == m_device)
-            m_deviceBox = box;
-        if (entry.field == m_timeGrid)
-            m_timeGridBox = box;
-    }
-    m_tiling->setObjectName(QStringLiteral("tilingField"));
-    m_tiling->setAccessibleName(tr("Decode in tiles"));
-    m_tiling->setToolTip(schemaText("vae_tiling", true));
-    grid->addWidget(m_tiling, cell / 2 + 1, 0, 1, 2);
-    m_form->addWidget(m_expertFields);
-
-    for (auto* field : {static_cast<QSpinBox*>(m_steps), static_cast<QSpinBox*>(m_threads)})
-        connect(field, &QSpinBox::valueChanged, this, &RequestPanel::edited);
-    for (auto* field : {m_guidance, m_shift, m_memory})
-        connect(field, &QDoubleSpinBox::valueChanged, this, &RequestPanel::edited);
-    for (auto* field : {m_sampler, m_timeGrid, m_precision, m_device})
-        connect(field, &QComboBox::currentIndexChanged, this, &RequestPanel::edited);
-    connect(m_sampler, &QComboBox::currentIndexChanged, this, [this] { updateVisibility(); });
-    connect(m_tiling, &QCheckBox::toggled, this, &RequestPanel::edited);
-}
-
 void RequestPanel::edited() {
     if (m_loading)
         return;
@@ -349,6 +254,10 @@ void RequestPanel::edited() {
 const ModelRecord* RequestPanel::model() const {
     const int index = m_model->currentIndex();
     return index >= 0 && index < int(m_models.size()) ? &m_models[size_t(index)] : nullptr;
+}
+
+bool RequestPanel::takesVideo() const {
+    return takesImage() && model()->defaults.blockLatentFrames > 0;
 }
 
 bool RequestPanel::takesImage() const {
@@ -390,7 +299,7 @@ void RequestPanel::applyModel(bool keepValues) {
         m_size->clear();
         for (const auto& [width, height] : defaults.sizes)
             m_size->addItem(sizeText(width, height), QSize(width, height));
-        m_length->setSingleStep(std::max(1, defaults.framesStep));
+        m_blocks->setModel(defaults);
         m_length->setFps(defaults.fps);
         if (keepValues && sizeFromText(size).isValid() && sizeFromText(size).width() > 0) {
             if (m_size->findText(size) < 0)
@@ -399,11 +308,10 @@ void RequestPanel::applyModel(bool keepValues) {
         }
         if (!keepValues) {
             m_base = GenerationRequest{};
+            m_blocks->forget();
             m_base.fps = defaults.fps;
             m_length->setValue(defaults.framesDefault);
-            m_steps->setValue(defaults.steps);
-            m_guidance->setValue(defaults.guidance);
-            m_shift->setValue(defaults.shift);
+            m_expertFields->setDefaults(defaults);
             m_negative->setPlainText(QString::fromStdString(defaults.negativePrompt));
         }
         m_model->setToolTip(QString::fromStdString(record->root.string()));
@@ -413,37 +321,48 @@ void RequestPanel::applyModel(bool keepValues) {
 }
 
 void RequestPanel::setDevices(const std::vector<std::string>& devices) {
-    const bool hasGpu =
-        std::any_of(devices.begin(), devices.end(), [](auto& d) { return d.starts_with("cuda"); });
-    const bool known = m_device->findData(int(DeviceKind::Cuda)) >= 0;
-    if (hasGpu && !known) {
-        m_device->addItem(tr("GPU"), int(DeviceKind::Cuda));
-        m_device->setCurrentIndex(m_device->count() - 1);
-    }
+    m_expertFields->setDevices(devices);
     updateVisibility();
 }
 
 void RequestPanel::setExpert(bool expert) {
     m_expert = expert;
+    m_blocks->setExpert(expert);
     updateVisibility();
 }
 
 void RequestPanel::setDefaultThreads(int threads) {
-    m_threads->setValue(threads);
+    m_expertFields->setThreads(threads);
 }
 
 void RequestPanel::updateVisibility() {
     const bool wasLoading = std::exchange(m_loading, true);
     m_imageButton->setVisible(takesImage());
     m_imageClear->setVisible(takesImage() && !m_image.isEmpty());
-    m_imageButton->setText(
-        u' ' + (m_image.isEmpty()
-                    ? tr("First image")
-                    : fontMetrics().elidedText(QFileInfo(m_image).fileName(), Qt::ElideMiddle, width() / 3)));
+    const QString name =
+        fontMetrics().elidedText(QFileInfo(m_image).fileName(), Qt::ElideMiddle, width() / 3);
+    m_imageButton->setText(u' ' + (m_image.isEmpty() ? tr("First image") : name));
+    const QString begins = takesVideo()
+                               ? tr("A picture that the clip begins with, or a video that it goes on "
+                                    "from. Drop one on the window or choose a file.")
+                               : tr("A picture that the clip begins with. Drop one on the window or "
+                                    "choose a file.");
+    m_imageButton->setToolTip(m_image.isEmpty() ? begins : m_image);
+    m_startNote->setText(tr("Goes on from the last %1 s of this video.")
+                             .arg(QLocale().toString(
+                                 pixelFrames(m_givenFrames) / double(std::max(1, m_length->fps())), 'f', 2)));
+    m_startNote->setVisible(takesVideo() && m_givenFrames > 0 && !m_image.isEmpty());
     m_negative->setVisible(m_negativeButton->isChecked());
     m_expertFields->setVisible(m_expert);
-    m_deviceBox->setVisible(m_device->count() > 1);
-    m_timeGridBox->setEnabled(m_sampler->currentData().toInt() == int(Sampler::UniPc));
+    const auto* chosen = model();
+    // Without a block that it was trained for a model makes clips as a whole.
+    const bool hasBlocks = m_blocks->blockFrames() > 0;
+    m_blocks->setVisible(hasBlocks);
+    const bool chunked = hasBlocks && m_blocks->isOn();
+    m_speed->setVisible(!chunked); // sparse attention is for clips made at once
+    const int step = chosen ? std::max(1, chosen->defaults.framesStep) : 4;
+    const int block = chunked ? m_blocks->blockFrames() : 1;
+    m_length->setGrid(chunked ? pixelFrames(block) : 1, chunked ? 4 * block : step);
     if (m_size->isEditable() != m_expert) {
         const QString text = m_size->currentText();
         m_size->setEditable(m_expert);
@@ -480,18 +399,15 @@ GenerationRequest RequestPanel::request() const {
     r.width = size.width();
     r.height = size.height();
     r.frames = m_length->value();
-    r.steps = m_steps->value();
-    r.guidance = m_guidance->value();
-    r.shift = m_shift->value();
     r.seed = std::min<std::uint64_t>(m_seed->text().toULongLong(), kMaxSeed);
-    r.sampler = Sampler(m_sampler->currentData().toInt());
-    r.timeGrid = TimeGrid(m_timeGrid->currentData().toInt());
-    r.precision = Precision(m_precision->currentData().toInt());
-    r.device = DeviceKind(m_device->currentData().toInt());
-    r.threads = m_threads->value();
-    r.vaeTiling = m_tiling->isChecked();
-    r.memoryBudgetGb = m_memory->value();
-    r.attention = m_speed->attention(r.steps);
+    m_expertFields->apply(r);
+    if (m_blocks->blockFrames() > 0)
+        m_blocks->apply(r.chunks);
+    else
+        r.chunks = {};
+    const bool chunked = r.chunks.mode == SamplingMode::Chunked;
+    r.attention = chunked ? AttentionSettings{} : m_speed->attention(r.steps);
+    r.chunks.givenFrames = r.imagePath.empty() ? 0 : m_givenFrames;
     return r;
 }
 
@@ -510,27 +426,19 @@ bool RequestPanel::setRequest(const GenerationRequest& request) {
     m_negative->setPlainText(QString::fromStdString(request.negativePrompt));
     m_negativeButton->setChecked(!request.negativePrompt.empty());
     m_image = QString::fromStdString(request.imagePath);
+    m_givenFrames = request.chunks.givenFrames;
     if (request.fps > 0)
         m_length->setFps(request.fps);
+    m_blocks->setSettings(request.chunks);
+    updateVisibility(); // which lengths there are depends on the way it is made
+    m_loading = true;
     m_length->setValue(request.frames);
     const QString size = sizeText(request.width, request.height);
     if (m_size->findText(size) < 0)
         m_size->addItem(size, QSize(request.width, request.height));
     m_size->setCurrentText(size);
     m_seed->setText(QString::number(request.seed));
-    m_steps->setValue(request.steps);
-    m_guidance->setValue(request.guidance);
-    m_shift->setValue(request.shift);
-    const auto choose = [](ComboField* field, int value) {
-        field->setCurrentIndex(std::max(0, field->findData(value)));
-    };
-    choose(m_sampler, int(request.sampler));
-    choose(m_timeGrid, int(request.timeGrid));
-    choose(m_precision, int(request.precision));
-    choose(m_device, int(request.device));
-    m_threads->setValue(request.threads);
-    m_tiling->setChecked(request.vaeTiling);
-    m_memory->setValue(request.memoryBudgetGb);
+    m_expertFields->setRequest(request);
     m_speed->setAttention(request.attention, request.steps);
     setSeedLocked(true); // the clip is to be repeated, so its seed stays until the person unlocks it
     m_loading = false;
@@ -541,19 +449,38 @@ bool RequestPanel::setRequest(const GenerationRequest& request) {
 
 void RequestPanel::setImage(const QString& file) {
     m_image = file;
-    m_imageButton->setToolTip(file.isEmpty()
-                                  ? tr("A picture the clip begins with. Drop one on the window or choose "
-                                       "a file.")
-                                  : file);
+    m_givenFrames = 0;
     updateVisibility();
     edited();
 }
 
-void RequestPanel::chooseImage() {
-    const QString file = QFileDialog::getOpenFileName(this, tr("First image"), QFileInfo(m_image).path(),
-                                                      tr("Pictures (*.png *.jpg *.jpeg *.webp)"));
-    if (!file.isEmpty())
+void RequestPanel::setVideo(const QString& file, int latentFrames) {
+    const auto* record = model();
+    const int block = record ? record->defaults.blockLatentFrames : 0;
+    if (block <= 0)
+        return;
+    m_blocks->setOn(true);
+    // At most half of the clip, in whole chunks where the video is as long as one.
+    const int most = std::max(1, canopy::latentFrames(m_length->value()) / block / 2);
+    m_image = file;
+    m_givenFrames = latentFrames < block ? latentFrames : std::min(latentFrames / block, most) * block;
+    updateVisibility();
+    edited();
+}
+
+void RequestPanel::chooseStart() {
+    const QString file = QFileDialog::getOpenFileName(
+        this, tr("How the clip begins"), QFileInfo(m_image).path(),
+        takesVideo() ? tr("Pictures and videos (*.png *.jpg *.jpeg *.webp *.mp4 *.m4v *.mov *.mkv *.webm)")
+                     : tr("Pictures (*.png *.jpg *.jpeg *.webp)"));
+    if (file.isEmpty())
+        return;
+    static const QStringList kPictures = {QStringLiteral("png"), QStringLiteral("jpg"),
+                                          QStringLiteral("jpeg"), QStringLiteral("webp")};
+    if (kPictures.contains(QFileInfo(file).suffix().toLower()))
         setImage(file);
+    else
+        Q_EMIT videoChosen(file);
 }
 
 void RequestPanel::setPrompt(const QString& prompt) {
@@ -587,6 +514,7 @@ void RequestPanel::setSeedLocked(bool locked) {
 
 void RequestPanel::showCheck(const StartCheck& check) {
     m_speed->setRequest(check.request);
+    m_blocks->showCheck(check);
     QStringList sentences;
     for (const auto& problem : check.problems)
         sentences << QString::fromStdString(problem);

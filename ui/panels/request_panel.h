@@ -10,7 +10,6 @@
 #include "ui/models/prompt_history.h"
 #include "ui/theme/dresser.h"
 
-class QCheckBox;
 class QFormLayout;
 class QLabel;
 class QLineEdit;
@@ -21,10 +20,10 @@ class QVBoxLayout;
 
 namespace canopy::ui {
 
+class BlocksBox;
 class ComboField;
 class LengthField;
-class NumberField;
-class RealField;
+class RequestExpert;
 class SpeedBox;
 
 /// The form: everything of a GenerationRequest, a first few in Simple, all in Expert; the same values
@@ -46,7 +45,12 @@ public:
     bool setRequest(const GenerationRequest& request);
     const ModelRecord* model() const;
     bool takesImage() const; ///< the chosen model can fix a first image
+    bool takesVideo() const; ///< it can go on from a video
     void setImage(const QString& file);
+    /// The clip goes on from the end of a video that has so many latent frames: as much of it as leaves at
+    /// least half of the clip to be made.
+    void setVideo(const QString& file, int latentFrames);
+    BlocksBox& blocks() { return *m_blocks; }
     void setPrompt(const QString& prompt);
 
     void showCheck(const StartCheck& check);
@@ -70,19 +74,19 @@ public:
 Q_SIGNALS:
     void changed();
     void generateRequested();
+    /// Somebody chose a video to begin with; setVideo() is the answer.
+    void videoChosen(const QString& file);
 
 protected:
     bool eventFilter(QObject* watched, QEvent* event) override;
 
 private:
     void build();
-    QWidget* labelled(const QString& label, QWidget* field, const char* settingKey);
-    void buildExpert();
     void applyModel(bool keepValues);
     void updateVisibility();
     void edited();
     void showHistoryMenu();
-    void chooseImage();
+    void chooseStart();
     void setSeed(std::uint64_t seed);
     void showLock();
 
@@ -94,6 +98,7 @@ private:
     bool m_loading = false;   ///< fields are being set by us: no changed()
     GenerationRequest m_base; ///< fields that have no widget (noise scheme, fps, kernel set)
     QString m_image;
+    int m_givenFrames = 0;  ///< latent frames that m_image, a video, fills; 0 = a picture
     QString m_unknownModel; ///< id that reloaded settings ask for and that is not here
 
     QVBoxLayout* m_form = nullptr;
@@ -101,6 +106,7 @@ private:
     QPlainTextEdit* m_prompt = nullptr;
     QPushButton* m_imageButton = nullptr;
     QToolButton* m_imageClear = nullptr;
+    QLabel* m_startNote = nullptr;
     QPushButton* m_negativeButton = nullptr;
     QPlainTextEdit* m_negative = nullptr;
     LengthField* m_length = nullptr;
@@ -111,19 +117,8 @@ private:
     QToolButton* m_increment = nullptr;
     ComboField* m_model = nullptr;
     QLabel* m_modelNote = nullptr;
-    QWidget* m_expertFields = nullptr;
-    NumberField* m_steps = nullptr;
-    RealField* m_guidance = nullptr;
-    RealField* m_shift = nullptr;
-    ComboField* m_sampler = nullptr;
-    ComboField* m_timeGrid = nullptr;
-    ComboField* m_precision = nullptr;
-    ComboField* m_device = nullptr;
-    QWidget* m_deviceBox = nullptr;
-    QWidget* m_timeGridBox = nullptr;
-    NumberField* m_threads = nullptr;
-    RealField* m_memory = nullptr;
-    QCheckBox* m_tiling = nullptr;
+    RequestExpert* m_expertFields = nullptr;
+    BlocksBox* m_blocks = nullptr;
     SpeedBox* m_speed = nullptr;
     QLabel* m_plan = nullptr;
     QLabel* m_problems = nullptr;

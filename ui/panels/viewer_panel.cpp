@@ -12,6 +12,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/job/chunk_layout.h"
 #include "ui/models/job_list_model.h"
 #include "ui/panels/pane_parts.h"
 #include "ui/theme/fields.h"
@@ -58,6 +59,7 @@ ViewerPanel::ViewerPanel(QWidget* parent)
     connect(m_store, &FrameStore::framesArrived, this, [this] {
         if (!m_playback->isPlaying() || m_view->image().isNull())
             showFrame();
+        Q_EMIT picturesArrived();
     });
     connect(m_store, &FrameStore::opened, this, [this](const ClipFacts& facts) {
         if (facts.file != m_clipFile)
@@ -164,7 +166,17 @@ QWidget* ViewerPanel::buildTransport() {
     m_cancel->setToolTip(tr("Ctrl+Alt+Enter"));
     dresser::setIcon(m_cancel, QStringLiteral("stop"));
     connect(m_cancel, &QPushButton::clicked, this, &ViewerPanel::requestCancel);
+    m_pause = new QPushButton(tr("Pause"));
+    m_pause->setObjectName(QStringLiteral("pauseClipButton"));
+    connect(m_pause, &QPushButton::clicked, this, [this] {
+        m_pause->setEnabled(false); // until the studio says what came of it
+        if (m_isPaused)
+            Q_EMIT resumeRequested(m_running);
+        else
+            Q_EMIT pauseRequested(m_running);
+    });
     layout->addWidget(m_ready);
+    layout->addWidget(m_pause);
     layout->addWidget(m_cancel);
     return bar;
 }
@@ -205,10 +217,9 @@ QWidget* ViewerPanel::keyTarget() const {
 
 void ViewerPanel::showNothing() {
     m_preview.reset();
-    m_clipFile.clear();
-    m_clipOpen = false;
-    m_shownFrame = -1;
-    m_store->close();
+    m_grown.reset();
+    m_growing = false;
+    leaveClip();
     m_view->setImage({});
     m_pictureSize = {};
     m_playback->setSource(0, 16);
@@ -217,17 +228,58 @@ void ViewerPanel::showNothing() {
     Q_EMIT contentChanged();
 }
 
+void ViewerPanel::leaveClip() {
+    if (m_clipFile.isEmpty() && !m_clipOpen)
+        return;
+    m_clipFile.clear();
+    m_clipOpen = false;
+    m_shownFrame = -1;
+    m_store->close();
+}
+
+void ViewerPanel::showGrowing(JobId job, std::shared_ptr<const GrownFrames> grown,
+                              std::shared_ptr<const PreviewImage> preview, const GenerationRequest& request) {
+    if ((!grown || grown == m_grown) && (!preview || preview == m_preview))
+        return;
+    const bool isNew = previewJob() != job || !m_growing;
+    leaveClip();
+    if (isNew)
+        m_grown.reset(), m_preview.reset();
+    if (grown)
+        m_grown = std::move(grown);
+    if (preview)
+        m_preview = std::move(preview);
+    m_growing = true;
+    m_clipFrames = request.frames;
+    m_pictureSize = {request.width, request.height};
+    m_pictureFps = request.fps;
+    const int previewed = m_preview ? std::min(request.frames, pixelFrames(m_preview->frames)) : 0;
+    const int frames = std::max(m_grown ? int(m_grown->pictures.size()) : 0, previewed);
+    if (isNew) {
+        m_playback->setSource(frames, request.fps);
+        m_playback->play();
+    } else {
+        m_playback->replaceFrames(frames, request.fps);
+        if (!m_playback->isPlaying() && m_playback->frame() == 0 && frames > 1 && m_view->image().isNull())
+            m_playback->play();
+    }
+    showFrame();
+    showState();
+    if (isNew)
+        Q_EMIT contentChanged();
+    Q_EMIT picturesArrived();
+}
+
 void ViewerPanel::showPreview(std::shared_ptr<const PreviewImage> preview, const GenerationRequest& request) {
     if (!preview || preview->frames < 1 || preview == m_preview)
         return;
     const bool isNew = !m_preview || m_preview->job != preview->job;
     const double seconds = request.fps > 0 ? double(request.frames) / request.fps : 1;
     const double fps = preview->frames / std::max(0.05, seconds);
-    if (!m_clipFile.isEmpty()) {
-        m_clipFile.clear();
-        m_clipOpen = false;
-        m_store->close();
-    }
+    leaveClip();
+    m_grown.reset();
+    m_growing = false;
+    m_clipFrames = request.frames;
     m_preview = std::move(preview);
     m_pictureSize = {request.width, request.height};
     m_pictureFps = request.fps;
@@ -246,6 +298,8 @@ void ViewerPanel::showClip(const QString& file, bool play) {
     if (file == m_clipFile && m_clipError.isEmpty())
         return;
     m_preview.reset();
+    m_grown.reset();
+    m_growing = false;
     m_clipFile = file;
     m_clipError.clear();
     m_clipOpen = false;
@@ -321,9 +375,32 @@ void ViewerPanel::requestCancel() {
     Q_EMIT cancelRequested();
 }
 
+void ViewerPanel::showPause(const JobRow* job) {
+    m_pause->setVisible(job && (job->canResume || job->record.clip()));
+    if (!job)
+        return;
+    m_isPaused = job->canResume;
+    m_pause->setText(m_isPaused ? tr("Go on") : tr("Pause"));
+    m_pause->setAccessibleName(m_isPaused ? tr("Go on with this clip") : tr("Pause the clip being made"));
+    m_pause->setToolTip(m_isPaused
+                            ? tr("It goes on where it stopped and ends as if it had not been paused.")
+                            : tr("Stops it within a moment and frees the device for something else; what "
+                                 "is made so far is kept, also over a restart."));
+    const bool stopping = m_stopping == m_running || (job->progress && job->progress->stopping);
+    m_pause->setEnabled(!stopping && (job->canResume || job->canPause));
+    const QString icon = m_isPaused ? QStringLiteral("play-fill") : QStringLiteral("pause-fill");
+    if (m_pause->property("shownIcon").toString() != icon) {
+        m_pause->setProperty("shownIcon", icon);
+        dresser::setIcon(m_pause, icon);
+        if (m_hasTheme)
+            m_pause->setIcon(tintedIcon(icon, m_theme));
+    }
+}
+
 void ViewerPanel::setRunning(const JobRow* job) {
     m_running = job ? job->record.id : 0;
     m_cancel->setVisible(job != nullptr);
+    showPause(job);
     if (!job) {
         m_stopping = 0;
         m_ready->setText(QString());
@@ -331,8 +408,11 @@ void ViewerPanel::setRunning(const JobRow* job) {
     }
     const bool stopping = m_stopping == m_running || (job->progress && job->progress->stopping);
     m_cancel->setEnabled(!stopping && job->canCancel);
-    if (stopping || !job->progress) {
-        m_ready->setText(stopping ? tr("Stopping…") : QString());
+    if (stopping || !job->progress || job->progress->pausing) {
+        m_ready->setText(stopping         ? tr("Stopping…")
+                         : job->canResume ? tr("Paused")
+                         : job->progress  ? tr("Pausing…")
+                                          : QString());
         return;
     }
     const auto& progress = *job->progress;
@@ -350,18 +430,54 @@ void ViewerPanel::setRunning(const JobRow* job) {
         m_ready->setText(text);
 }
 
+QImage ViewerPanel::previewPicture(int index) const {
+    const std::size_t bytes = std::size_t(m_preview->width) * std::size_t(m_preview->height) * 3;
+    if (index < 0 || m_preview->rgb.size() < bytes * std::size_t(index + 1))
+        return {};
+    auto* keep = new std::shared_ptr<const PreviewImage>(m_preview);
+    return QImage(
+        m_preview->rgb.data() + bytes * std::size_t(index), m_preview->width, m_preview->height,
+        qsizetype(m_preview->width) * 3, QImage::Format_RGB888,
+        [](void* p) { delete static_cast<std::shared_ptr<const PreviewImage>*>(p); }, keep);
+}
+
+QImage ViewerPanel::picture(int frame) const {
+    if (frame < 0)
+        return {};
+    if (m_grown && std::size_t(frame) < m_grown->pictures.size()) {
+        auto* keep = new GrownFrames::Picture(m_grown->pictures[std::size_t(frame)]);
+        return QImage((*keep)->data(), m_grown->width, m_grown->height, qsizetype(m_grown->width) * 3,
+                      QImage::Format_RGB888, [](void* p) { delete static_cast<GrownFrames::Picture*>(p); },
+                      keep);
+    }
+    if (m_preview && m_growing) // the first latent frame is one frame of the clip, later ones are four
+        return previewPicture(frame == 0 ? 0 : (frame + 3) / 4);
+    if (m_preview)
+        return m_clipFrames > 0 ? previewPicture(int(std::int64_t{frame} * m_preview->frames / m_clipFrames))
+                                : QImage();
+    return m_clipOpen ? m_store->frame(frame) : QImage();
+}
+
+int ViewerPanel::clipFrame() const {
+    const int frame = m_playback->frame(), frames = m_playback->frames();
+    if (frames < 1)
+        return -1;
+    // A preview of the whole clip has fewer frames and lasts as long.
+    return m_preview && !m_growing ? int(std::int64_t{frame} * m_clipFrames / frames) : frame;
+}
+
+void ViewerPanel::seekClipFrame(int frame) {
+    const int frames = m_playback->frames();
+    if (m_preview && !m_growing && m_clipFrames > 0) // the first that stands for this one or a later one
+        frame = int((std::int64_t{frame} * frames + m_clipFrames - 1) / m_clipFrames);
+    m_playback->seek(frame);
+}
+
 void ViewerPanel::showFrame() {
     const int frame = m_playback->frame();
-    if (m_preview) {
-        const std::size_t bytes = std::size_t(m_preview->width) * std::size_t(m_preview->height) * 3;
-        if (m_preview->rgb.size() >= bytes * std::size_t(frame + 1)) {
-            auto* keep = new std::shared_ptr<const PreviewImage>(m_preview);
-            const QImage image(
-                m_preview->rgb.data() + bytes * std::size_t(frame), m_preview->width, m_preview->height,
-                qsizetype(m_preview->width) * 3, QImage::Format_RGB888,
-                [](void* p) { delete static_cast<std::shared_ptr<const PreviewImage>*>(p); }, keep);
+    if (m_preview || m_grown) {
+        if (const QImage image = m_growing ? picture(frame) : previewPicture(frame); !image.isNull())
             m_view->setImage(image, m_pictureSize);
-        }
     } else if (m_clipOpen) {
         m_store->want(frame, m_playback->speed() < 0 ? -1 : 1);
         if (const QImage image = m_store->frame(frame); !image.isNull()) {
@@ -378,7 +494,8 @@ void ViewerPanel::showState() {
     const bool has = m_playback->frames() > 0;
     for (auto* button : m_transportButtons)
         button->setEnabled(has);
-    m_total->setText(QStringLiteral("/ ") + timecode(m_playback->frames(), m_playback->fps()));
+    m_total->setText(QStringLiteral("/ ") +
+                     timecode(m_growing ? m_clipFrames : m_playback->frames(), m_playback->fps()));
     m_time->setText(timecode(m_playback->frame(), m_playback->fps()));
     m_frameLabel->setText(has ? tr("frame %1").arg(m_playback->frame()) : QString());
     m_format->setText(has ? tr("%1×%2  %3 fps")

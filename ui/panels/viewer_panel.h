@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include <QImage>
 #include <QWidget>
 
 #include "core/studio/studio_snapshot.h"
@@ -39,17 +40,28 @@ public:
     void showNothing();
     /// Frames loop at their own rate, so that they last as long as the clip will.
     void showPreview(std::shared_ptr<const PreviewImage> preview, const GenerationRequest& request);
+    /// A clip that is made chunk by chunk, in its own frames: what is finished, then the newest preview.
+    /// Either may be null; what was shown of the same job before stays then.
+    void showGrowing(JobId job, std::shared_ptr<const GrownFrames> grown,
+                     std::shared_ptr<const PreviewImage> preview, const GenerationRequest& request);
     /// Same file again: nothing happens, unless it failed.
     void showClip(const QString& file, bool play);
     QString clipFile() const { return m_clipFile; }
-    bool showsPreview() const { return m_preview != nullptr; }
+    bool showsPreview() const { return m_preview || m_grown; }
+    JobId previewJob() const { return m_preview ? m_preview->job : m_grown ? m_grown->job : 0; }
+    /// Frame of the clip that the playhead stands for, also of one that is being made; -1 = nothing is shown.
+    int clipFrame() const;
+    void seekClipFrame(int frame);
+    /// The picture of a frame of the clip: decoded, or the preview of it; null where there is none yet.
+    QImage picture(int clipFrame) const;
 
     void setHeading(const QString& title, const QString& words);
     /// One sentence with its buttons over the picture; empty sentence = no card.
     void showCard(const QString& sentence, std::vector<Action> actions, bool isError = false);
     QString cardSentence() const;
-    /// The job under way, or null: "Ready in" and Cancel.
+    /// The job under way or, paused, the one that is looked at; null: none. "Ready in", Pause and Cancel.
     void setRunning(const JobRow* job);
+    JobId runningJob() const { return m_running; }
     /// Cancel of the running job, as by the button: says "Stopping" at once, then asks.
     void requestCancel();
 
@@ -74,6 +86,9 @@ public:
 
 Q_SIGNALS:
     void cancelRequested();
+    void pauseRequested(canopy::JobId job);
+    void resumeRequested(canopy::JobId job);
+    void picturesArrived(); ///< more of picture() can be had
     void contentChanged();
     /// Another frame of the clip is on the screen.
     void frameShown(int frame, double seconds);
@@ -85,9 +100,12 @@ private:
     QWidget* buildHeader();
     QWidget* buildTransport();
     void showFrame();
+    QImage previewPicture(int index) const;
+    void leaveClip();
     void showState();
     void showZoom();
     void placeCard();
+    void showPause(const JobRow* job);
     void setPlayIcon();
 
     Theme m_theme;
@@ -96,6 +114,9 @@ private:
     PlaybackKeys m_keys;
     FrameStore* m_store;
     std::shared_ptr<const PreviewImage> m_preview;
+    std::shared_ptr<const GrownFrames> m_grown;
+    int m_clipFrames = 0;   ///< of the clip that previews stand for
+    bool m_growing = false; ///< the playhead counts the clip's own frames
     QSize m_pictureSize;
     double m_pictureFps = 0;
     QString m_clipFile;
@@ -125,7 +146,9 @@ private:
     QLabel* m_total = nullptr;
     QLabel* m_frameLabel = nullptr;
     QLabel* m_ready = nullptr;
+    QPushButton* m_pause = nullptr;
     QPushButton* m_cancel = nullptr;
+    bool m_isPaused = false;
 };
 
 } // namespace canopy::ui

@@ -36,24 +36,19 @@ CacheInspector::CacheInspector(StudioLink* link, CacheSelection* selection, cons
         follow();
     });
     connect(m_p.viewer, &ViewerPanel::contentChanged, this, [this] {
-        if (!m_p.viewer->clipFile().isEmpty()) // somebody chose a clip, or the live one is done
+        if (!m_p.viewer->clipFile().isEmpty()) { // somebody chose a clip, or the live one is done
             m_live = 0;
+            m_fileRecord.reset();
+        }
         follow();
     });
     connect(&m_p.viewer->playback(), &Playback::frameChanged, this, &CacheInspector::showFrame);
     connect(selection, &CacheSelection::seekRequested, this, &CacheInspector::seek);
     connect(selection, &CacheSelection::hovered, this, [this](const QString& words) {
-        if (m_active)
-            m_p.status->setNote(words.isEmpty() ? QString() : tr("Under cursor: %1").arg(words));
+        m_p.status->setNote(words.isEmpty() ? QString() : tr("Under cursor: %1").arg(words));
     });
     connect(m_p.page, &CachePage::tableRequested, this, &CacheInspector::showTable);
     connect(m_p.page, &CachePage::exportRequested, this, &CacheInspector::exportRun);
-}
-
-void CacheInspector::setActive(bool active) {
-    m_active = active;
-    if (active)
-        follow();
 }
 
 void CacheInspector::onSnapshot(const SnapshotPtr& snapshot) {
@@ -78,6 +73,8 @@ const JobRow* CacheInspector::jobOfViewer() const {
 }
 
 const JobRow* CacheInspector::wanted() const {
+    if (m_p.viewer->showsPreview())
+        return m_snapshot->find(m_p.viewer->previewJob());
     if (m_live)
         return m_snapshot->find(m_live);
     if (!m_p.viewer->clipFile().isEmpty())
@@ -85,8 +82,23 @@ const JobRow* CacheInspector::wanted() const {
     return m_snapshot->find(m_snapshot->chunks.job);
 }
 
+void CacheInspector::showFile(const QString& file, RecordPtr record) {
+    m_file = file;
+    m_fileRecord = std::move(record);
+    follow();
+    m_p.notes->tell({tr("The cache map is that of %1.").arg(QFileInfo(file).fileName()),
+                     tr("Back to the clip"), [this] { showLive(); }});
+}
+
+void CacheInspector::showLive() {
+    m_fileRecord.reset();
+    follow();
+}
+
 void CacheInspector::follow() {
-    if (!m_active || !m_snapshot)
+    if (m_fileRecord)
+        return show(nullptr, m_fileRecord);
+    if (!m_snapshot)
         return;
     const JobRow* job = wanted();
     if (!job || !job->record.clip()) {
@@ -122,7 +134,7 @@ void CacheInspector::follow() {
 
 void CacheInspector::show(const JobRow* job, RecordPtr record) {
     const double seconds = job ? job->record.summary["denoise_seconds"].asDouble() : 0;
-    m_shown = record ? job->record.id : 0;
+    m_shown = record && job ? job->record.id : 0;
     if (record == m_shownRecord && seconds == m_shownSeconds)
         return;
     m_shownRecord = record;
@@ -133,28 +145,21 @@ void CacheInspector::show(const JobRow* job, RecordPtr record) {
 }
 
 bool CacheInspector::viewerShowsIt() const {
+    if (m_shown == 0)
+        return false;
     if (m_p.viewer->showsPreview())
-        return m_snapshot && m_snapshot->preview && m_snapshot->preview->job == m_shown;
+        return m_p.viewer->previewJob() == m_shown;
     const JobRow* job = jobOfViewer();
     return job && job->record.id == m_shown;
 }
 
 void CacheInspector::showFrame() {
-    // A preview has fewer frames than the clip and lasts as long.
-    const auto& playback = m_p.viewer->playback();
-    const int frames = m_selection->scene().frames();
-    m_selection->setFrame(viewerShowsIt() && playback.frames() > 0 && frames > 0
-                              ? int(std::int64_t{playback.frame()} * frames / playback.frames())
-                              : -1);
+    m_selection->setFrame(viewerShowsIt() && !m_selection->scene().isEmpty() ? m_p.viewer->clipFrame() : -1);
 }
 
 void CacheInspector::seek(int frame) {
-    if (!viewerShowsIt())
-        return;
-    auto& playback = m_p.viewer->playback();
-    const int frames = std::max(1, m_selection->scene().frames());
-    // The first frame of the preview that stands for this one or a later one.
-    playback.seek(int((std::int64_t{frame} * playback.frames() + frames - 1) / frames));
+    if (viewerShowsIt())
+        m_p.viewer->seekClipFrame(frame);
 }
 
 void CacheInspector::showTable() {

@@ -31,13 +31,18 @@ public:
     };
     CacheInspector(StudioLink* link, CacheSelection* selection, const Panes& panes, QWidget* window);
 
-    void setActive(bool active);
     void setTheme(const Theme& theme) { m_theme = theme; } ///< of the dialogs
+    /// The record of a recording, without its clip; until another clip is chosen or showLive().
+    void showFile(const QString& file, std::shared_ptr<const ChunkRecord> record);
+    void showLive();
     void showTable();
     /// Asks for a name and writes the run: arrays as .npz, else one line a step as CSV.
     void exportRun(bool npz);
     /// The job whose run is shown; 0 = none.
     JobId shownJob() const { return m_shown; }
+    /// The clip that the views are about, with or without a run to show; null = none.
+    const JobRow* job() const { return m_snapshot && !m_fileRecord ? wanted() : nullptr; }
+    std::shared_ptr<const ChunkRecord> record() const { return m_shownRecord; }
 
 private:
     using RecordPtr = std::shared_ptr<const ChunkRecord>;
@@ -60,9 +65,10 @@ private:
     SnapshotPtr m_snapshot;
     std::map<JobId, RecordPtr> m_records; ///< of finished clips; null = being read, or there is none
     std::map<JobId, QString> m_missing;   ///< why there is none
-    bool m_active = false;
-    JobId m_live = 0; ///< followed since it began, until another clip is chosen
+    JobId m_live = 0;                     ///< followed since it began, until another clip is chosen
     JobId m_lastRunning = 0;
+    QString m_file;
+    RecordPtr m_fileRecord;
     JobId m_shown = 0;
     RecordPtr m_shownRecord;
     double m_shownSeconds = 0;

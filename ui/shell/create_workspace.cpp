@@ -32,6 +32,8 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
     connect(m_p.request, &RequestPanel::changed, &m_checkTimer, qOverload<>(&QTimer::start));
     connect(m_p.request, &RequestPanel::changed, this, &CreateWorkspace::updateWaiting);
     connect(m_p.request, &RequestPanel::generateRequested, this, [this] { generate(false); });
+    connect(m_p.request, &RequestPanel::videoChosen, this, &CreateWorkspace::takeVideo);
+    connect(m_link, &StudioLink::givenVideoRead, m_p.request, &RequestPanel::setVideo);
 
     connect(m_link, &StudioLink::opened, &m_checkTimer, qOverload<>(&QTimer::start));
     connectSpeed();
@@ -81,6 +83,13 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
                           },
                           true},
                          {tr("Open in viewer"), QStringLiteral("dropOpen"), [this, file] { openClip(file); }},
+                         {tr("Go on from it"), QStringLiteral("dropGoOn"),
+                          [this, file] {
+                              m_offered.clear();
+                              m_p.viewer->showCard({}, {});
+                              takeVideo(file);
+                              updateShown();
+                          }},
                          {tr("Dismiss"), QStringLiteral("dropDismiss"), [this] {
                               m_offered.clear();
                               m_p.viewer->showCard({}, {});
@@ -95,6 +104,13 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
             return m_p.notes->tell({sentence, {}, {}});
         m_p.viewer->showCard(sentence, {{tr("Open in viewer"), QStringLiteral("dropOpen"),
                                          [this, file] { openClip(file); }, true},
+                                        {tr("Go on from it"), QStringLiteral("dropGoOn"),
+                                         [this, file] {
+                                             m_offered.clear();
+                                             m_p.viewer->showCard({}, {});
+                                             takeVideo(file);
+                                             updateShown();
+                                         }},
                                         {tr("Dismiss"), QStringLiteral("dropDismiss"), [this] {
                                              m_offered.clear();
                                              m_p.viewer->showCard({}, {});
@@ -103,9 +119,13 @@ CreateWorkspace::CreateWorkspace(StudioLink* link, const Panes& panes, QObject* 
     });
 
     connect(m_p.viewer, &ViewerPanel::cancelRequested, this, [this] {
-        if (const auto* job = running())
-            m_link->cancel(job->record.id);
+        if (m_p.viewer->runningJob())
+            m_link->cancel(m_p.viewer->runningJob());
     });
+    connect(m_p.viewer, &ViewerPanel::pauseRequested, m_link, &StudioLink::pauseJob);
+    connect(m_p.viewer, &ViewerPanel::resumeRequested, m_link, &StudioLink::resumeJob);
+    connect(m_p.queue, &QueuePanel::pauseJobRequested, m_link, &StudioLink::pauseJob);
+    connect(m_p.queue, &QueuePanel::resumeJobRequested, m_link, &StudioLink::resumeJob);
     connect(m_p.queue, &QueuePanel::jobChosen, this, [this](JobId id) {
         const JobRow* row = m_snapshot ? m_snapshot->find(id) : nullptr;
         if (row && row->record.question())
@@ -259,6 +279,10 @@ void CreateWorkspace::reloadSettings(const QString& file) {
     m_link->readSettings(file);
 }
 
+void CreateWorkspace::takeVideo(const QString& file) {
+    m_link->readGivenVideo(file, m_p.request->request().fps);
+}
+
 void CreateWorkspace::takeImage(const QString& file) {
     if (m_p.request->takesImage())
         m_p.request->setImage(file);
@@ -304,7 +328,8 @@ void CreateWorkspace::onSnapshot(const SnapshotPtr& snapshot) {
     if (m_active && runningClip() && !measures && snapshot->running != m_lastRunning && m_follow)
         showJob(snapshot->running);
     m_lastRunning = snapshot->running;
-    m_p.viewer->setRunning(runningClip());
+    const JobRow* shown = m_job ? snapshot->find(m_job) : nullptr;
+    m_p.viewer->setRunning(shown && shown->canResume ? shown : runningClip());
     for (const auto& note : snapshot->notes) {
         const QString sentence = QString::fromStdString(note);
         if (m_told.contains(sentence))
@@ -357,7 +382,8 @@ void CreateWorkspace::showJob(JobId id) {
     m_p.viewer->showCard({}, {});
     m_p.queue->select(id);
     const JobRow* row = m_snapshot ? m_snapshot->find(id) : nullptr;
-    const bool hasPreview = m_snapshot && m_snapshot->preview && m_snapshot->preview->job == id;
+    const bool hasPreview = m_snapshot && ((m_snapshot->preview && m_snapshot->preview->job == id) ||
+                                           (m_snapshot->grown && m_snapshot->grown->job == id));
     if (!hasPreview && !(row && row->record.state == JobState::Done))
         m_p.viewer->showNothing();
     updateShown();
@@ -377,9 +403,8 @@ void CreateWorkspace::updateShown() {
     m_p.viewer->view().setHint(row->progress ? tr("The first preview comes after the first step.")
                                : state == JobState::Queued ? tr("This clip is waiting for its turn.")
                                                            : QString());
-    const auto& preview = m_snapshot->preview;
-    if (state != JobState::Done && preview && preview->job == m_job && row->record.clip())
-        m_p.viewer->showPreview(preview, *row->record.clip());
+    if (state != JobState::Done && row->record.clip())
+        showMaking(*row);
     if (state == JobState::Done && row->record.clip()) {
         const QString file = QString::fromStdString(row->record.resultFile.string());
         if (m_p.viewer->clipFile() != file) {
@@ -395,6 +420,32 @@ void CreateWorkspace::updateShown() {
         m_cardJob = 0;
         m_p.viewer->showCard({}, {});
     }
+}
+
+void CreateWorkspace::showMaking(const JobRow& row) {
+    const GenerationRequest& request = *row.record.clip();
+    auto preview = m_snapshot->preview;
+    if (preview && preview->job != m_job)
+        preview.reset();
+    if (request.chunks.mode != SamplingMode::Chunked) {
+        if (preview)
+            m_p.viewer->showPreview(preview, request);
+        return;
+    }
+    auto grown = m_snapshot->grown;
+    if (grown && grown->job != m_job)
+        grown.reset();
+    if (grown || preview)
+        m_p.viewer->showGrowing(m_job, grown, preview, request);
+    const int frame = m_p.viewer->previewJob() == m_job ? m_p.viewer->clipFrame() : -1;
+    if (frame < 0 || request.chunks.blockFrames <= 0)
+        return;
+    const int chunk = (frame == 0 ? 0 : (frame + 3) / 4) / request.chunks.blockFrames;
+    const int chunks = latentFrames(request.frames) / request.chunks.blockFrames;
+    const bool final = grown && frame < int(grown->pictures.size());
+    m_p.viewer->setHeading(
+        QString::fromStdString(row.title),
+        (final ? tr("chunk %1 of %2, final") : tr("chunk %1 of %2, preview")).arg(chunk + 1).arg(chunks));
 }
 
 void CreateWorkspace::showFailure(const JobRow& row) {

@@ -40,6 +40,7 @@ public:
     void offerClip(const QString& file); ///< dropped: Reload settings / Open in viewer
     void reloadSettings(const QString& file);
     void takeImage(const QString& file);
+    void takeVideo(const QString& file); ///< the next clip goes on from its end
     void copySettings() const;
     void pasteSettings();
     bool isBusy() const; ///< a clip is being made or a question answered here
@@ -58,6 +59,7 @@ private:
     void onClips(const std::vector<Clip>& clips);
     void showJob(JobId id);
     void updateShown();
+    void showMaking(const JobRow& row);
     void showFailure(const JobRow& row);
     void welcome();
     void updateWaiting();

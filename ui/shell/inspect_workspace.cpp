@@ -45,6 +45,11 @@ InspectWorkspace::InspectWorkspace(StudioLink* link, const Panes& panes, QWidget
     });
 }
 
+void InspectWorkspace::setChunks(JobId job, std::shared_ptr<const ChunkRecord> record) {
+    m_chunksJob = job;
+    m_chunks = std::move(record);
+}
+
 std::vector<std::string> InspectWorkspace::topics() const {
     if (!m_active || showsFile())
         return {};
@@ -100,10 +105,15 @@ void InspectWorkspace::openSession(const QString& file) {
         tell(self, {}, [file, runs = std::move(runs)](InspectWorkspace& w) {
             if (!runs)
                 return w.m_p.notes->tell({QString::fromStdString(runs.error().message), {}, {}});
-            w.m_file = file;
-            w.m_p.panel->selection().setRun(runs->back());
-            w.showSource();
-            Q_EMIT w.topicsChanged();
+            const auto& run = runs->back();
+            if (run->chunks)
+                Q_EMIT w.chunksOpened(file, run->chunks);
+            if (!run->isEmpty() || !run->chunks) {
+                w.m_file = file;
+                w.m_p.panel->selection().setRun(run);
+                w.showSource();
+                Q_EMIT w.topicsChanged();
+            }
             if (runs->size() > 1)
                 w.m_p.notes->tell({tr("%1 holds %2 clips; the last one is shown.")
                                        .arg(QFileInfo(file).fileName())
@@ -115,9 +125,11 @@ void InspectWorkspace::openSession(const QString& file) {
 }
 
 void InspectWorkspace::saveSession() {
-    if (m_p.panel->selection().isEmpty())
+    if (m_p.panel->selection().isEmpty() && !m_chunks)
         return m_p.notes->tell(
-            {tr("There is nothing to save yet: make a clip with sparse attention first."), {}, {}});
+            {tr("There is nothing to save yet: make a clip with sparse attention, or chunk by chunk."),
+             {},
+             {}});
     QString file = QFileDialog::getSaveFileName(m_window, tr("Save session"), QStringLiteral("clip.canopy"),
                                                 tr("Recordings (*.canopy)"));
     if (file.isEmpty())
@@ -128,8 +140,17 @@ void InspectWorkspace::saveSession() {
 }
 
 void InspectWorkspace::saveSessionAs(const QString& file) {
-    inBackground([run = m_p.panel->selection().runPtr(), file] {
-        const auto saved = saveTelemetry(*run, std::filesystem::path(file.toStdString()));
+    RunTelemetry run;
+    if (!m_p.panel->selection().isEmpty())
+        run = *m_p.panel->selection().runPtr();
+    // Attention and chunks of one clip belong together; of two, what was looked at last has the file.
+    if (m_chunks && (run.isEmpty() || run.job == m_chunksJob)) {
+        run.job = m_chunksJob;
+        run.chunks = m_chunks;
+        run.ended = true;
+    }
+    inBackground([run = std::move(run), file] {
+        const auto saved = saveTelemetry(run, std::filesystem::path(file.toStdString()));
         return saved ? tr("The session is in %1").arg(file) : QString::fromStdString(saved.error().message);
     });
 }

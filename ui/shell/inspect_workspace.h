@@ -38,6 +38,8 @@ public:
     void showTable();
     void exportMaps(bool npz);
     void exportTo(const QString& file, bool npz);
+    /// The chunks of the clip that the cache page shows: they are saved with the session.
+    void setChunks(JobId job, std::shared_ptr<const ChunkRecord> record);
     bool showsFile() const { return !m_file.isEmpty(); }
     void showLive();
     /// Topics that this workspace wants watched just now.
@@ -46,6 +48,8 @@ public:
 
 Q_SIGNALS:
     void topicsChanged();
+    /// A recording holds what was done chunk by chunk: it belongs on the cache page.
+    void chunksOpened(const QString& file, const std::shared_ptr<const canopy::ChunkRecord>& record);
 
 private:
     void onSnapshot(const SnapshotPtr& snapshot);
@@ -59,6 +63,8 @@ private:
     Theme m_theme;
     AttentionSelection::RunPtr m_live;
     QString m_file;
+    JobId m_chunksJob = 0;
+    std::shared_ptr<const ChunkRecord> m_chunks;
     int m_layer = 0;
     bool m_active = false;
 };

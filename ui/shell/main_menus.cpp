@@ -255,7 +255,10 @@ void MainWindow::buildInspect() {
     add(tr("Attention"), "inspectShowAttention", [this] { m_pages->setPage(InspectPage::Attention); });
     add(tr("Cache"), "inspectShowCache", [this] { m_pages->setPage(InspectPage::Cache); });
     menu->addSeparator();
-    add(tr("Back to this program's run"), "inspectLive", [this] { m_inspect->showLive(); });
+    add(tr("Back to this program's run"), "inspectLive", [this] {
+        m_inspect->showLive();
+        m_cacheInspector->showLive();
+    });
 }
 
 void MainWindow::buildAsk() {

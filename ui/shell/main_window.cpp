@@ -32,10 +32,12 @@
 #include "ui/panels/request_panel.h"
 #include "ui/panels/speed_box.h"
 #include "ui/panels/status_strip.h"
+#include "ui/panels/timeline_panel.h"
 #include "ui/panels/tokens_panel.h"
 #include "ui/panels/viewer_panel.h"
 #include "ui/shell/ask_workspace.h"
 #include "ui/shell/cache_inspector.h"
+#include "ui/shell/chunk_actions.h"
 #include "ui/shell/compare_workspace.h"
 #include "ui/shell/create_workspace.h"
 #include "ui/shell/dialogs.h"
@@ -51,6 +53,7 @@ namespace canopy::ui {
 namespace {
 
 constexpr std::uint64_t kMaxPromptBytes = 64 << 10;
+constexpr int kFullHeight = 850; ///< pixels at scale 1; below, the timeline folds its last row
 
 } // namespace
 
@@ -74,6 +77,21 @@ MainWindow::MainWindow(ThemeManager* themes, StudioLink* link, WindowOptions opt
         new CompareWorkspace(m_link, {m_pair, &m_request->speed(), m_result, m_status, m_notes}, this);
     m_inspect = new InspectWorkspace(m_link, {m_inspectPanel, m_status, m_notes}, this);
     m_cacheInspector = new CacheInspector(m_link, m_cache, {m_viewer, m_cachePage, m_status, m_notes}, this);
+    m_chunks =
+        new ChunkActions(m_link, m_cache, m_cacheInspector, {m_viewer, m_request, m_timeline, m_notes}, this);
+    connect(m_chunks, &ChunkActions::takeChosen, m_workspace, &CreateWorkspace::openClip);
+    connect(m_chunks, &ChunkActions::inspectRequested, this, [this](int chunk) {
+        m_pages->setPage(InspectPage::Cache);
+        setWorkspace(Workspace::Inspect);
+        m_cache->select(chunk, 0);
+    });
+    connect(m_inspect, &InspectWorkspace::chunksOpened, this,
+            [this](const QString& file, const std::shared_ptr<const ChunkRecord>& record) {
+                m_pages->setPage(InspectPage::Cache);
+                m_cacheInspector->showFile(file, record);
+            });
+    connect(m_cache, &CacheSelection::sceneChanged, this,
+            [this] { m_inspect->setChunks(m_cacheInspector->shownJob(), m_cacheInspector->record()); });
     connect(m_pages, &InspectPages::pageChanged, this, &MainWindow::showInspectPage);
     connect(m_inspect, &InspectWorkspace::topicsChanged, this, &MainWindow::watchTopics);
     connect(m_link, &StudioLink::opened, this, &MainWindow::watchTopics);
@@ -180,6 +198,8 @@ void MainWindow::buildPanes() {
     centreLayout->setSpacing(0);
     centreLayout->addWidget(m_notes);
     centreLayout->addWidget(m_viewer, 1);
+    m_timeline = new TimelinePanel(m_cache);
+    centreLayout->addWidget(m_timeline);
     centreLayout->addWidget(m_pair, 1);
     centreLayout->addWidget(m_pages, 1);
     auto* tokensScroll = new PaneScroll(m_tokens, "tokensScroll");
@@ -286,6 +306,7 @@ void MainWindow::setWorkspace(Workspace workspace) {
     m_workspace->setActive(create || inspect);
     m_ask->setActive(ask);
     m_compare->setActive(workspace == Workspace::Compare);
+    m_chunks->setActive(create);
     showInspectPage();
     // The same keys start what the workspace is for.
     const auto asKeys = [](std::initializer_list<const char*> list) {
@@ -320,6 +341,7 @@ void MainWindow::movePane(int direction) {
     const QList<QPair<QWidget*, QWidget*>> panes = {
         {m_request, m_request->findChild<QWidget*>(QStringLiteral("promptField"))},
         {m_viewer, m_viewer->keyTarget()},
+        {m_timeline, m_timeline->focusTarget()},
         {m_queue, m_queue->focusTarget()},
         {m_library, m_library->focusTarget()},
         {m_tokens, m_tokens->focusTarget()},
@@ -361,7 +383,6 @@ void MainWindow::showProfiler(bool shown) {
 void MainWindow::showInspectPage() {
     const bool inspect = currentWorkspace() == Workspace::Inspect;
     m_inspect->setActive(inspect && m_pages->page() == InspectPage::Attention);
-    m_cacheInspector->setActive(inspect && m_pages->page() == InspectPage::Cache);
 }
 
 QWidget* MainWindow::inspectTarget() const {
@@ -499,6 +520,7 @@ void MainWindow::askBeforeQuit() {
 void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     m_layout->fit(m_themes->theme());
+    m_timeline->setCompact(height() < m_themes->theme().px(kFullHeight));
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {

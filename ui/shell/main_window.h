@@ -23,6 +23,7 @@ class AskWorkspace;
 class CacheInspector;
 class CachePage;
 class CacheSelection;
+class ChunkActions;
 class CompareWorkspace;
 class ComparisonPanel;
 class CreateWorkspace;
@@ -36,6 +37,7 @@ class PairPane;
 class QueuePanel;
 class RequestPanel;
 class StatusStrip;
+class TimelinePanel;
 class TokenLayer;
 class TokensPanel;
 class VideoView;
@@ -82,6 +84,8 @@ public:
     InspectPanel& inspectPanel() { return *m_inspectPanel; }
     InspectPages& inspectPages() { return *m_pages; }
     CacheInspector& cacheInspector() { return *m_cacheInspector; }
+    TimelinePanel& timelinePanel() { return *m_timeline; }
+    ChunkActions& chunkActions() { return *m_chunks; }
     PairPane& pairPane() { return *m_pair; }
     ComparisonPanel& comparisonPanel() { return *m_result; }
     void setWorkspace(Workspace workspace);
@@ -158,6 +162,8 @@ private:
     CachePage* m_cachePage = nullptr;
     InspectPages* m_pages = nullptr;
     CacheInspector* m_cacheInspector = nullptr;
+    TimelinePanel* m_timeline = nullptr;
+    ChunkActions* m_chunks = nullptr;
     WindowLayout* m_layout = nullptr;
     WorkspaceSwitch* m_switch = nullptr;
     FocusRing* m_ring = nullptr;

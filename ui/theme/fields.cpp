@@ -114,10 +114,17 @@ void LengthField::setFps(int fps) {
     placeFrameCount();
 }
 
+void LengthField::setGrid(int first, int step) {
+    m_first = std::max(1, first);
+    setSingleStep(std::max(1, step));
+    setValue(rounded(value()));
+}
+
 int LengthField::rounded(double frames) const {
     const int step = std::max(1, singleStep());
-    const int k = int(std::lround((frames - 1) / step));
-    return std::clamp(k * step + 1, minimum(), maximum());
+    const int most = (maximum() - m_first) / step;
+    const int k = std::clamp(int(std::lround((frames - m_first) / step)), 0, std::max(0, most));
+    return k * step + m_first;
 }
 
 void LengthField::placeFrameCount() {

@@ -48,13 +48,17 @@ protected:
     QString textFromValue(double value) const override;
 };
 
-/// Length of a clip. The value counts frames and is always 4k + 1; shown and typed in seconds, or in frames
-/// as "33 f".
+/// Length of a clip. The value counts frames and lies on a grid (4k + 1 frames at first); shown and typed in
+/// seconds, or in frames as "33 f".
 class LengthField : public NumberField {
     Q_OBJECT
 public:
     explicit LengthField(QWidget* parent = nullptr);
     void setFps(int fps);
+    int fps() const { return m_fps; }
+    /// The lengths that can be chosen: `first` frames, and any number of `step` more. The value moves to the
+    /// nearest.
+    void setGrid(int first, int step);
 
 protected:
     QString textFromValue(int frames) const override;
@@ -70,6 +74,7 @@ private:
 
     QLabel* m_frameCount;
     int m_fps = 16;
+    int m_first = 1;
 };
 
 /// The one primary button of a pane: a strong word, then its keys in small figures.

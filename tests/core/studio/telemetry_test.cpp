@@ -9,6 +9,7 @@
 #include "core/studio/attention_account.h"
 #include "core/studio/run_telemetry.h"
 #include "core/studio/telemetry_export.h"
+#include "tests/support/fake_chunks.h"
 #include "tests/support/temp_folder.h"
 
 using namespace canopy;
@@ -129,6 +130,30 @@ TEST_CASE("a saved run is read back whole, is never overwritten, and other files
     std::ofstream(folder.path() / "text.canopy") << "hello";
     CHECK(!readTelemetry(folder.path() / "text.canopy").ok());
     CHECK(!readTelemetry(folder.path() / "missing.canopy").ok());
+}
+
+TEST_CASE("chunks of a recording are put together again, live parts and a saved run alike") {
+    const test::TempFolder folder;
+    GenerationRequest request;
+    request.frames = 33;
+    request.steps = 6;
+    const ChunkRecord whole = test::fakeChunkRecord(request);
+    TelemetryLog log;
+    log.begin(3);
+    for (int row = 0; row < whole.run->rows; ++row)
+        log.chunks(test::fakeChunkPart(request, row));
+    log.ended();
+    REQUIRE(log.current()->chunks);
+    CHECK(*log.current()->chunks == whole);
+    CHECK(log.current()->isEmpty()); // of attention
+
+    const auto file = folder.path() / "chunks.canopy";
+    REQUIRE(saveTelemetry(*log.current(), file).ok());
+    const auto read = readTelemetry(file);
+    REQUIRE_MESSAGE(read.ok(), read.error().message);
+    REQUIRE(read->size() == 1);
+    REQUIRE(read->front()->chunks);
+    CHECK(*read->front()->chunks == whole);
 }
 
 TEST_CASE("the account sums to the measured time and follows the model from its own measurements") {
