@@ -12,6 +12,7 @@
 #include "accel/policies/cache/tea_cache_row.h"
 #include "accel/runtime/job_error.h"
 #include "core/job/chunk_flop.h"
+#include "core/job/own_reuse.h"
 
 namespace canopy::accel {
 
@@ -29,9 +30,9 @@ at::Tensor timesteps(const std::vector<double>& times) {
 
 /// By the label of core/formats/known_models, which only the public checkpoints get.
 std::optional<RescaledCheckpoint> publishedFor(const ModelDefaults& model) {
-    if (model.label.starts_with("SkyReels-V2 DF 1.3B"))
+    if (model.label.starts_with(kPublishedReuse1_3B))
         return RescaledCheckpoint::Forcing1_3B;
-    if (model.label.starts_with("SkyReels-V2 DF 14B"))
+    if (model.label.starts_with(kPublishedReuse14B))
         return RescaledCheckpoint::Forcing14B;
     return std::nullopt;
 }

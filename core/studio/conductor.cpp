@@ -52,8 +52,8 @@ Conductor::Conductor(const StudioOptions& options, JobStore& jobs, ClipLibrary& 
         worker.topics.emplace_back("attention");
         worker.topics.emplace_back(kAllMasksTopic);
     }
-    if (!options.chunkRecordFile.empty() || !options.recordFile.empty())
-        worker.topics.emplace_back("chunks");
+    // A few numbers a row: clips of the command line have their timeline in the window, too.
+    worker.topics.emplace_back("chunks");
     m_client = std::make_unique<client::WorkerClient>(std::move(worker));
     if (!options.recordFile.empty()) {
         if (auto recorder = protocol::SessionWriter::create(

@@ -122,6 +122,8 @@ StartCheck Studio::check(const GenerationRequest& request, const JobTarget& targ
     }
     const auto wrong = checkRequest(check.request, *model);
     check.problems.insert(check.problems.begin(), wrong.begin(), wrong.end());
+    if (auto problem = reuseProblem(check.request, model->defaults); !problem.empty())
+        check.problems.push_back(std::move(problem));
     if (!check.problems.empty())
         return check;
     if (auto problem = baseProblem(m_impl->options, *m_impl->jobs, check.request)) {

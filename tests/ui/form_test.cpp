@@ -149,6 +149,10 @@ private Q_SLOTS:
 
         auto* reuse = child<ComboField>("reuseField");
         reuse->setCurrentIndex(1);
+        r = m_panel->request();
+        QCOMPARE(int(r.chunks.feature), int(ReuseFeature::Latent)); // needs no calibration
+        QVERIFY(r.chunks.threshold > 0);
+        reuse->setCurrentIndex(2);
         QVERIFY(child<QWidget>("hitRateField")->isVisible());
         QVERIFY(!child<QWidget>("thresholdField")->isVisible());
         child<QSpinBox>("hitRateField")->setValue(30);

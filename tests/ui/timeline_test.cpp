@@ -156,7 +156,7 @@ private Q_SLOTS:
         QCOMPARE(menus.count(), 1);
         QCOMPARE(menus.back().front().toInt(), 1);
         QTest::keyClick(&view(), Qt::Key_End);
-        QContextMenuEvent key(QContextMenuEvent::Keyboard, {});
+        QContextMenuEvent key(QContextMenuEvent::Keyboard, {}, {});
         QCoreApplication::sendEvent(&view(), &key);
         QCOMPARE(menus.back().front().toInt(), 4);
         QTest::mouseClick(m_panel->findChild<QToolButton*>(QStringLiteral("chunkMenuButton")),

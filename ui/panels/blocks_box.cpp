@@ -111,8 +111,8 @@ void BlocksBox::buildFields(QVBoxLayout* layout) {
 
     m_reuse = new ComboField;
     m_reuse->addItem(tr("Compute every step"), kNothing);
-    m_reuse->addItem(tr("FlowCache, by share"), kFlowByRate);
     m_reuse->addItem(tr("FlowCache, by change"), kFlowByThreshold);
+    m_reuse->addItem(tr("FlowCache, by share"), kFlowByRate);
     m_reuse->addItem(tr("TeaCache, by change"), kTea);
     rows->addWidget(labelled(tr("Reuse"), m_reuse, "reuseField",
                              tr("Steps at which a chunk would hardly change repeat the last one instead of "
@@ -255,6 +255,10 @@ void BlocksBox::apply(ChunkSettings& s) const {
         s.feature = ReuseFeature::Time; // only there a share is known before sampling
     } else if (reuse != kNothing) {
         s.threshold = m_threshold->value();
+        // Each chunk by its own change, unless loaded settings go by time: that needs no calibration.
+        const bool loaded = m_kept.cache == ReuseMethod::FlowCache && m_kept.hitRate < 0;
+        if (reuse == kFlowByThreshold && !loaded)
+            s.feature = ReuseFeature::Latent;
     }
 }
 

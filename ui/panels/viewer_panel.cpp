@@ -98,7 +98,9 @@ QWidget* ViewerPanel::buildHeader() {
     m_title->setObjectName(QStringLiteral("viewerTitle"));
     m_title->setProperty("look", "strong");
     m_title->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Preferred);
-    m_words = textLabel({}, "label", QStringLiteral("viewerWords"));
+    m_words = new ElidedLabel; // a failure's sentence must not widen the window
+    m_words->setObjectName(QStringLiteral("viewerWords"));
+    m_words->setProperty("look", "label");
     m_format = textLabel({}, "figure2", QStringLiteral("viewerFormat"));
     m_rate = textLabel({}, "label", QStringLiteral("viewerRate"));
     m_zoomButton = iconButton(QStringLiteral("arrows-fullscreen"), tr("Zoom"), QStringLiteral("zoomButton"));
@@ -111,8 +113,7 @@ QWidget* ViewerPanel::buildHeader() {
         menu->addAction(tr("%1 %").arg(percent), this, [this, percent] { m_view->setZoom(percent / 100.0); });
     m_zoomButton->setMenu(menu);
     layout->addWidget(m_title);
-    layout->addWidget(m_words);
-    layout->addStretch(1);
+    layout->addWidget(m_words, 1);
     layout->addWidget(m_format);
     layout->addWidget(m_rate);
     layout->addWidget(m_zoomButton);
@@ -311,8 +312,7 @@ void ViewerPanel::showClip(const QString& file, bool play) {
 
 void ViewerPanel::setHeading(const QString& title, const QString& words) {
     m_title->setFullText(title);
-    if (m_words->text() != words)
-        m_words->setText(words);
+    m_words->setFullText(words);
 }
 
 void ViewerPanel::showCard(const QString& sentence, std::vector<Action> actions, bool isError) {

@@ -131,7 +131,7 @@ private:
     QString m_clipError;
 
     ElidedLabel* m_title = nullptr;
-    QLabel* m_words = nullptr;
+    ElidedLabel* m_words = nullptr;
     QLabel* m_format = nullptr;
     QLabel* m_rate = nullptr;
     QToolButton* m_zoomButton = nullptr;

@@ -77,8 +77,9 @@ void ChunkActions::showFacts() {
     const GenerationRequest* request = job ? job->record.clip() : nullptr;
     const bool chunked = request && request->chunks.mode == SamplingMode::Chunked;
     const auto& scene = m_selection->scene();
-    m_p.timeline->setVisible(m_active && chunked);
-    if (!chunked)
+    const bool hasSomething = chunked && (!scene.isEmpty() || !isFinished(job->record.state));
+    m_p.timeline->setVisible(m_active && hasSomething);
+    if (!hasSomething)
         return;
     const QString file = m_p.viewer->clipFile();
     if (!file.isEmpty() && file != m_looksFile && !scene.isEmpty())

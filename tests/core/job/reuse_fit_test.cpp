@@ -150,3 +150,22 @@ TEST_CASE("the calibration beside a model's weights is taken by requests that ju
     model.id = "skyreels-df-2";
     CHECK_FALSE(takeReuseCalibration(r, model).ok());
 }
+
+TEST_CASE("reuse by time is refused in words where nothing is known of the model") {
+    GenerationRequest r;
+    ModelDefaults model;
+    r.chunks.mode = SamplingMode::Chunked;
+    CHECK(reuseProblem(r, model).empty());
+    r.chunks.cache = ReuseMethod::FlowCache;
+    r.chunks.feature = ReuseFeature::Latent;
+    CHECK(reuseProblem(r, model).empty());
+    r.chunks.feature = ReuseFeature::Time;
+    CHECK(reuseProblem(r, model).find("calibrate --cache") != std::string::npos);
+    r.chunks.cache = ReuseMethod::TeaCache;
+    CHECK_FALSE(reuseProblem(r, model).empty());
+    model.label = "SkyReels-V2 DF 1.3B 540P";
+    CHECK(reuseProblem(r, model).empty());
+    model.label.clear();
+    r.chunks.rescale = {0, 0, 0, 1, 0};
+    CHECK(reuseProblem(r, model).empty());
+}
