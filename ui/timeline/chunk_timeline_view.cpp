@@ -16,7 +16,7 @@ namespace {
 
 // Pixels at scale 1.
 constexpr int kGutter = 74;
-constexpr int kTotals = 72;
+constexpr int kTotals = 88;
 constexpr int kRuler = 18;
 constexpr int kFilm = 46;
 constexpr int kCache = 28;
@@ -442,9 +442,9 @@ void ChunkTimelineView::paintGutters(QPainter& painter, const TimelineLayout& at
         painter.setPen(m_theme.colour(Role::Text2));
         const double h = painter.fontMetrics().height();
         painter.drawText(QRectF(left, at.drift.center().y() - h, width, h), Qt::AlignLeft,
-                         tr("col %1").arg(QLocale().toString(last.colour, 'f', 1)));
+                         tr("%1 colour").arg(QLocale().toString(last.colour, 'f', 1)));
         painter.drawText(QRectF(left, at.drift.center().y(), width, h), Qt::AlignLeft,
-                         tr("shp %1 %").arg(std::lround(last.sharpness * 100)));
+                         tr("%1 % sharp").arg(std::lround(last.sharpness * 100)));
     }
 }
 
