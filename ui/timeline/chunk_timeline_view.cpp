@@ -32,6 +32,13 @@ QString clock(double seconds) {
     return QStringLiteral("%1:%2").arg(whole / 60).arg(whole % 60, 2, 10, QLatin1Char('0'));
 }
 
+/// "0:01.25"
+QString subSecond(double seconds, double step) {
+    const int digits = step < 0.5 ? 2 : 1;
+    const QString rest = QLocale().toString(std::fmod(seconds, 60), 'f', digits);
+    return QStringLiteral("%1:%2").arg(int(seconds) / 60).arg(rest, 3 + digits, QLatin1Char('0'));
+}
+
 } // namespace
 
 QRectF TimelineLayout::chunk(const CacheScene& scene, int chunk, const QRectF& row) const {
@@ -232,7 +239,7 @@ void ChunkTimelineView::paintEvent(QPaintEvent*) {
 void ChunkTimelineView::paintRuler(QPainter& painter, const TimelineLayout& at) {
     painter.setFont(m_theme.monoFont(TextStyle::Caption));
     const double seconds = scene().frames() / std::max(1.0, m_facts.fps);
-    const double widest = painter.fontMetrics().horizontalAdvance(QStringLiteral("0:00.0"));
+    const double widest = painter.fontMetrics().horizontalAdvance(QStringLiteral("0:00.00"));
     double step = 600;
     for (const double candidate : {0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0})
         if (candidate * m_facts.fps * at.frameWidth >= widest + m_theme.px(20)) {
@@ -246,11 +253,7 @@ void ChunkTimelineView::paintRuler(QPainter& painter, const TimelineLayout& at) 
         if (x + widest > at.film.right() + m_theme.px(kTotals))
             break;
         painter.setPen(m_theme.colour(Role::Text2));
-        const QString text = step < 1
-                                 ? QStringLiteral("%1:%2")
-                                       .arg(int(t) / 60)
-                                       .arg(QLocale().toString(std::fmod(t, 60), 'f', step < 0.5 ? 2 : 1))
-                                 : clock(t);
+        const QString text = step >= 1 ? clock(t) : subSecond(t, step);
         painter.drawText(QRectF(x + m_theme.px(3), 0, widest + 8, at.ruler.height() - m_theme.px(3)),
                          Qt::AlignLeft | Qt::AlignVCenter, text);
     }
