@@ -201,9 +201,10 @@ class Fast:
         g, u = lin(y, torch.cat((self.w(m.gate_proj.weight), self.w(m.up_proj.weight)))).chunk(2, -1)
         return x + lin(F.silu(g) * u, self.w(m.down_proj.weight))
 
-    def lm_packed(self, prefix_ids, vis, text_ids, text_off, text_seg, answer_idx):
+    def lm_packed(self, prefix_ids, vis, text_ids, text_off, text_seg, answer_idx, taps=()):
         """prefix_ids [p]; vis [B, n, D] visual tokens; text_* [B, S] packed segments (offset in the segment, segment number or -1);
-        answer_idx [M] flat positions in [B*S] whose next token is to be predicted.  Returns logits [M, vocab]."""
+        answer_idx [M] flat positions in [B*S] whose next token is to be predicted.  Returns logits [M, vocab]; with `taps` also
+        the visual tokens [B, n, D] after these layers (1 is the first)."""
         B, S = text_ids.shape
         emb = self.lm.embed_tokens
         newline = self.m.model.image_newline
@@ -221,10 +222,14 @@ class Fast:
         mask = torch.zeros(B, 1, S, (P + S + 15) // 16 * 16, dtype=dt, device=dev)      # aligned rows for the fused kernels
         mask[:, 0, :, P:P + S].masked_fill_(~own, float("-inf"))
         mask = mask[..., :P + S]
-        for layer in self.lm.layers:
+        seen, p = [], len(prefix_ids)
+        for i, layer in enumerate(self.lm.layers):
             x = self._lblock(layer, x, cos, sin, P, mask)
+            if i + 1 in taps:
+                seen.append(x[:, p:p + vis.shape[1]])
         x = x[:, P:].reshape(B * S, -1)[answer_idx]
-        return lin(self._rms(x, self.lm.norm), self.w(emb.weight))
+        logits = lin(self._rms(x, self.lm.norm), self.w(emb.weight))
+        return (logits, seen) if taps else logits
 
 
 # ----------------------------------------------------------------------------------------------------------------------------

@@ -163,14 +163,16 @@ def scene_scores(specs, u8, nearest, shifted=False):
 class Judge:
     """The starter QA model: open answers, exact match of the whole greedy answer."""
 
-    KINDS = ("scene", "time_of_day", "subject", "colour", "count", "direction")
+    KINDS = ("scene", "time_of_day", "subject", "colour", "count", "direction", "camera")
 
-    def __init__(self, folder, device):
+    def __init__(self, folder, device, weights=""):
+        """folder: the packed model; weights: another packed file for it."""
         import pack
         import train_qa
+        from safetensors.torch import load_file
         self.q, self.dev = train_qa, device
         model = train_qa.make_model()
-        sd = pack.expand(pack.load(folder))
+        sd = pack.expand(load_file(weights) if weights else pack.load(folder))
         own = model.state_dict()
         with torch.no_grad():
             for k in own:
@@ -218,6 +220,8 @@ class Judge:
                 names = [items[b][i][2]]
                 if names[0] == "colour":
                     names.append("colour, " + self.colour_case(ask[k + b]))
+                if names[0] == "camera":
+                    names.append("camera, still" if ask[k + b]["camera"] == "static" else "camera, pan")
                 for n in names:
                     t = tot.setdefault(n, [0, 0])
                     t[0], t[1] = t[0] + int(o), t[1] + 1
@@ -249,21 +253,33 @@ class Bench:
         return {"drawn": self.judged(name, u8), "chance": self.judged(name + ", shifted", u8, True)}
 
     @torch.no_grad()
-    def generated(self, name, tok, dit, enc, vae, mean, std, guidance=4.0, steps=16, shift=5.0, blocks=False, sheet=None):
-        """Scores of clips that the model makes for these prompts; with `sheet` the first 16 as a picture."""
-        t0 = time.time()
+    def latents(self, tok, dit, enc, guidance=4.0, steps=16, shift=5.0, blocks=False):
+        """What the model makes for these prompts, as normalised latents."""
         h, w = self.size[0] // 8, self.size[1] // 8
-        f = 1 + (self.frames - 1) // 4
         with torch.autocast(self.dev.type, torch.bfloat16, enabled=self.dev.type == "cuda"):
             ctx = dit_model.encode_text(enc, tok(prompts(self.general + self.pixel)).to(self.dev))
             null = dit_model.encode_text(enc, tok([""]).to(self.dev))
             sample = sampling.sample_blocks if blocks else sampling.sample_unipc
-            z = sample(dit, ctx, null, f, h, w, steps, shift, guidance, seed=21, batch=64 if self.frames <= 33 else 32)
+            return sample(dit, ctx, null, 1 + (self.frames - 1) // 4, h, w, steps, shift, guidance, seed=21, batch=64 if self.frames <= 33 else 32)
+
+    @torch.no_grad()
+    def decoded(self, z, vae, mean, std, sheet=None):
+        """The latents' pictures, uint8 [B,T,H,W,3]; with `sheet` the first 16 as a picture."""
+        with torch.autocast(self.dev.type, torch.bfloat16, enabled=self.dev.type == "cuda"):
             u8 = decode(vae, z, mean, std, batch=8 if self.frames <= 33 else 3)
         if sheet:
             train_vae.save_sheet(u8[:16, ::(self.frames - 1) // 4].float() / 127.5 - 1, sheet)
+        return u8
+
+    def name(self, what, blocks, guidance, steps, shift):
         way = "block after block" if blocks else "synchronous"
-        got = self.judged(f"{name}: {self.frames} frames {self.size[1]}x{self.size[0]} {way}, guidance {guidance}, steps {steps}, shift {shift}:", u8)
+        return f"{what}: {self.frames} frames {self.size[1]}x{self.size[0]} {way}, guidance {guidance}, steps {steps}, shift {shift}:"
+
+    def generated(self, name, tok, dit, enc, vae, mean, std, guidance=4.0, steps=16, shift=5.0, blocks=False, sheet=None):
+        """Scores of clips that the model makes for these prompts."""
+        t0 = time.time()
+        u8 = self.decoded(self.latents(tok, dit, enc, guidance, steps, shift, blocks), vae, mean, std, sheet)
+        got = self.judged(self.name(name, blocks, guidance, steps, shift), u8)
         print(f"    {time.time() - t0:.0f} s", flush=True)
         return got
 
