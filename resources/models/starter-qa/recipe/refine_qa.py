@@ -295,7 +295,7 @@ def made(a):
             ctx = dit_model.encode_text(enc, words(text).to(dev))
             null = dit_model.encode_text(enc, words([""]).to(dev))
             how = sampling.sample_blocks if (n // a.chunk) % 3 == 2 else sampling.sample_unipc
-            z = how(dit, ctx, null, 9, h, wd, a.steps, 5.0, 4.0, seed=MADE_FIRST + n, batch=a.chunk)
+            z = how(dit, ctx, null, 9, h, wd, a.sampling_steps, 5.0, 4.0, seed=MADE_FIRST + n, batch=a.chunk)
             u8 = score.decode(vae, z, mean, std)[:, [int(i * 32 / 7) for i in range(8)]]
         questions = []
         for s in specs:
@@ -532,7 +532,8 @@ def main():
     p.add_argument("--text-len", type=int, default=320)
     p.add_argument("--scale", type=float, default=1.0)
     p.add_argument("--workers", type=int, default=6)
-    p.add_argument("--steps", type=int, default=0)
+    p.add_argument("--sampling-steps", type=int, default=16, help="of made clips")
+    p.add_argument("--steps", type=int, default=0, help="end after so many training steps")
     p.add_argument("--seed", type=int, default=21)
     p.add_argument("--lr-muon", type=float, default=1.2e-3)
     p.add_argument("--lr-adam", type=float, default=8e-4)

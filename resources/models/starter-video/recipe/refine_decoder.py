@@ -248,7 +248,9 @@ def train(a):
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         muon.step()
         opt.step()
-        torch._foreach_lerp_(ema, params, 1 - decay)
+        with torch.no_grad():
+            for e, q in zip(ema, params):
+                e.lerp_(q, 1 - decay)                   # a tensor: rates change between replays of the graph
         return loss.detach()
 
     def clear():
