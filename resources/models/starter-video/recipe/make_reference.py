@@ -5,7 +5,7 @@
 EXPANDED_DIR: a copy of the model's folder with transformer/ and text_encoder/ expanded by `pack.py expand`:
 
     cp -r .. expanded && for p in transformer text_encoder; do python pack.py expand ../$p expanded/$p; done
-OUT_DIR/tests holds what tests/data/starter keeps of them: ids, schedules, final latents in float16, a corner of one frame.
+OUT_DIR/tests holds what tests/data/starter keeps of them: ids, schedules, every second row and column of the final latents in float16, a corner of one frame.
 --time only times the default first clip (33 frames, 16 steps, guidance 4) on torch.get_num_threads() threads.
 """
 import json
@@ -105,7 +105,7 @@ def sheet(frames, path):
 def save_small(o, folder, name, frame=None):
     """The part of a reference that the tests keep; `frame`: the number and the picture of a frame whose top left corner is kept."""
     small = {k: o[k] for k in ("ids", "null_ids", "sigmas", "timesteps") if k in o}
-    small["latents"] = o["latents"].half()
+    small["latents_every_second"] = o["latents"][..., ::2, ::2].half()
     if frame:
         small[f"frames_{frame[0]}"] = frame[1][None, :48, :80]
     os.makedirs(folder, exist_ok=True)
