@@ -123,27 +123,29 @@ private Q_SLOTS:
     void aChunkIsMadeAgainAndBothTakesAreKept() {
         WindowDriver d("canopy-fake-worker");
         QTRY_VERIFY_WITH_TIMEOUT(d.canGenerate(), kPatience);
-        make(d, SamplingMode::Chunked, 1);
+        make(d, SamplingMode::Chunked, 1, 2);
         const QString first = fileOf(d, 1);
         QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), first, kPatience);
         auto& panel = d.window().timelinePanel();
         auto* takes = d.find<QComboBox>("takesField");
         QVERIFY(!takes->isVisible());
 
-        QTRY_VERIFY_WITH_TIMEOUT(action(d, 1, "chunkRegenerate")->isEnabled(), kPatience);
-        action(d, 1, "chunkRegenerate")->trigger();
+        QTRY_VERIFY_WITH_TIMEOUT(action(d, 2, "chunkRegenerate")->isEnabled(), kPatience);
+        action(d, 2, "chunkRegenerate")->trigger();
         QTRY_VERIFY_WITH_TIMEOUT(d.link().snapshot()->jobs.size() == 2 && d.lastIs(JobState::Done),
                                  kPatience);
         const GenerationRequest again = *d.lastJob()->record.clip();
         const GenerationRequest before = *d.link().snapshot()->jobs[0].record.clip();
-        QCOMPARE(again.chunks.fromChunk, 1);
+        QCOMPARE(again.chunks.fromChunk, 2);
         QCOMPARE(QString::fromStdString(again.chunks.basePath), first);
         QVERIFY(again.seed != before.seed);
         QCOMPARE(again.prompt, before.prompt);
+        QCOMPARE(before.chunks.kvBudget, 2);
+        QCOMPARE(again.chunks.kvBudget, 3); // what stays and the chunk that is made
         QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), fileOf(d, 2), kPatience);
         QTRY_COMPARE_WITH_TIMEOUT(takes->count(), 2, kPatience);
         QTRY_COMPARE_WITH_TIMEOUT(takes->currentIndex(), 1, kPatience);
-        QVERIFY(takes->itemText(1).contains(QStringLiteral("from chunk 2")));
+        QVERIFY(takes->itemText(1).contains(QStringLiteral("from chunk 3")));
         // The switch goes back to the first.
         QTest::mouseClick(d.find<QToolButton>("takeBefore"), Qt::LeftButton);
         QTRY_COMPARE_WITH_TIMEOUT(d.viewer().clipFile(), first, kPatience);
@@ -220,7 +222,7 @@ private:
         return QString::fromStdString(jobs[std::size_t(clip - 1)].record.resultFile.string());
     }
 
-    static void start(WindowDriver& d, SamplingMode mode) {
+    static void start(WindowDriver& d, SamplingMode mode, int budget = 0) {
         GenerationRequest request = d.form().request();
         request.prompt = "a boat";
         request.frames = 33;
@@ -228,11 +230,12 @@ private:
         request.chunks.mode = mode;
         if (mode == SamplingMode::Chunked)
             request.chunks.blockFrames = 3;
+        request.chunks.kvBudget = budget;
         d.link().generate(request);
     }
 
-    static void make(WindowDriver& d, SamplingMode mode, int clips) {
-        start(d, mode);
+    static void make(WindowDriver& d, SamplingMode mode, int clips, int budget = 0) {
+        start(d, mode, budget);
         QTRY_VERIFY_WITH_TIMEOUT(
             d.link().snapshot()->jobs.size() == std::size_t(clips) && d.lastIs(JobState::Done), kPatience);
     }

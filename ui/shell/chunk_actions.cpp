@@ -157,7 +157,23 @@ std::optional<GenerationRequest> ChunkActions::from(int chunk) const {
     request.chunks.fromChunk = chunk;
     request.chunks.basePath = chunk > 0 ? job->record.resultFile.string() : std::string();
     std::erase_if(request.chunks.forced, [&](const ForcedRange& range) { return range.chunk < chunk; });
+    // What stays of the clip must fit into the memory of keys beside what is made.
+    const int arStep = request.chunks.arStep;
+    const int inFlight = arStep > 0 ? (request.steps + arStep - 1) / arStep : 1;
+    if (request.chunks.kvBudget > 0)
+        request.chunks.kvBudget = std::max(request.chunks.kvBudget, chunk + inFlight);
     return request;
+}
+
+void ChunkActions::tellBudget(const GenerationRequest& request) {
+    const int before = m_inspector->job()->record.clip()->chunks.kvBudget;
+    if (request.chunks.kvBudget != before)
+        m_p.notes->tell(
+            {tr("This take remembers %1 chunks instead of %2: those before it stay in memory whole.")
+                 .arg(request.chunks.kvBudget)
+                 .arg(before),
+             {},
+             {}});
 }
 
 void ChunkActions::regenerate(int chunk) {
@@ -166,6 +182,7 @@ void ChunkActions::regenerate(int chunk) {
         return;
     // The same seed would give the same frames again.
     request->seed = QRandomGenerator::global()->generate64() % 1'000'000'000;
+    tellBudget(*request);
     m_link->generate(*request);
 }
 
@@ -189,6 +206,7 @@ void ChunkActions::forceComputing(int chunk) {
     auto& forced = request->chunks.forced;
     std::erase_if(forced, [&](const ForcedRange& range) { return range.chunk == chunk; });
     forced.push_back({chunk, 0, request->steps});
+    tellBudget(*request);
     m_link->generate(*request);
 }
 

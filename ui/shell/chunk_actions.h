@@ -51,6 +51,7 @@ private:
     void showMenu(int chunk, const QPoint& global);
     /// The settings of the clip that is shown, to be made again from a chunk on; nothing while it is made.
     std::optional<GenerationRequest> from(int chunk) const;
+    void tellBudget(const GenerationRequest& request); ///< where it had to be raised
 
     StudioLink* m_link;
     CacheSelection* m_selection;
