@@ -13,6 +13,7 @@
 #include "ui/attention/key_frame_view.h"
 #include "ui/attention/reuse_timeline.h"
 #include "ui/panels/attention_table.h"
+#include "ui/panels/calibration_table.h"
 #include "ui/panels/inspect_panel.h"
 #include "ui/theme/theme_manager.h"
 
@@ -143,6 +144,30 @@ private Q_SLOTS:
         auto* model = table.findChild<QTableView*>()->model();
         QCOMPARE(model->rowCount(), 8 * 7 * 6);
         QCOMPARE(model->data(model->index(0, 4)).toString(), QStringLiteral("dense"));
+    }
+
+    void thresholdsAreShownWithWhatTheyKeep() {
+        const auto folder = std::filesystem::path(qgetenv("CANOPY_SOURCE_DIR").toStdString()) /
+                            "resources/models/starter-video/calibration";
+        for (const char* name : {"xattention.json", "svg2.json", "xattention-profile.json"}) {
+            const auto calibration = readAttentionCalibration(folder / name);
+            QVERIFY2(calibration.ok(), calibration ? "" : calibration.error().message.c_str());
+            CalibrationTable table(*calibration);
+            auto* model = table.findChild<QTableView*>()->model();
+            QCOMPARE(model->rowCount(), 7 * 6);
+            QCOMPARE(model->columnCount(), 6 + 2 * int(calibration->grid.size()));
+            const auto cell = [&](int column) { return model->data(model->index(41, column)).toString(); };
+            QCOMPARE(cell(0), QStringLiteral("6"));
+            QCOMPARE(cell(1), QStringLiteral("5"));
+            QCOMPARE(cell(2), QLocale().toString(calibration->heads[6][5].tau, 'g', 4));
+            QVERIFY(cell(3).endsWith(u'%'));
+            QVERIFY(cell(4).endsWith(u'%'));
+            if (!calibration->grid.empty())
+                QCOMPARE(cell(7), QLocale().toString(calibration->heads[6][5].candidates[0].error, 'g', 3));
+            QVERIFY(table.findChild<QLabel*>(QStringLiteral("calibrationSummary"))
+                        ->text()
+                        .contains(QStringLiteral("realised")));
+        }
     }
 
     void paintsAtAnySizeAndOverNothing() {

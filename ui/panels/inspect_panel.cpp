@@ -237,6 +237,9 @@ QWidget* InspectPanel::buildCell() {
     menu->addSeparator();
     menu->addAction(tr("Open session…"), this, &InspectPanel::openRequested);
     menu->addAction(tr("Save session…"), this, &InspectPanel::saveRequested);
+    menu->addSeparator();
+    menu->addAction(tr("Thresholds per head…"), this, &InspectPanel::calibrationRequested)
+        ->setObjectName(QStringLiteral("inspectCalibration"));
     m_export->setMenu(menu);
     m_export->setPopupMode(QToolButton::InstantPopup);
     m_branches[0] = segment(tr("Prompt"), "inspectPrompt", "left", tr("The call with the prompt"));

@@ -35,6 +35,7 @@ Q_SIGNALS:
     void tableRequested();
     void exportRequested(bool npz); ///< false: CSV
     void openRequested();
+    void calibrationRequested();
     void saveRequested();
     void liveRequested();
     void hovered(const QString& words);

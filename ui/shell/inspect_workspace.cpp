@@ -13,6 +13,7 @@
 #include "core/studio/telemetry_export.h"
 #include "ui/compare/tell_home.h"
 #include "ui/panels/attention_table.h"
+#include "ui/panels/calibration_table.h"
 #include "ui/panels/inspect_panel.h"
 #include "ui/panels/status_strip.h"
 #include "ui/shell/note_bar.h"
@@ -30,6 +31,7 @@ InspectWorkspace::InspectWorkspace(StudioLink* link, const Panes& panes, QWidget
     connect(panel, &InspectPanel::tableRequested, this, &InspectWorkspace::showTable);
     connect(panel, &InspectPanel::exportRequested, this, &InspectWorkspace::exportMaps);
     connect(panel, &InspectPanel::openRequested, this, &InspectWorkspace::chooseSession);
+    connect(panel, &InspectPanel::calibrationRequested, this, &InspectWorkspace::chooseCalibration);
     connect(panel, &InspectPanel::saveRequested, this, &InspectWorkspace::saveSession);
     connect(panel, &InspectPanel::liveRequested, this, &InspectWorkspace::showLive);
     connect(panel, &InspectPanel::hovered, this, [this](const QString& words) {
@@ -159,6 +161,26 @@ void InspectWorkspace::showTable() {
     if (m_p.panel->selection().isEmpty())
         return;
     auto* dialog = new AttentionTable(m_p.panel->selection(), m_window);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dresser::dress(dialog, m_theme);
+    dialog->open();
+}
+
+void InspectWorkspace::chooseCalibration() {
+    QString folder = QFileInfo(m_file).path();
+    if (const auto& request = m_p.panel->selection().run().request; request && !request->modelPath.empty())
+        folder = QString::fromStdString(request->modelPath) + QStringLiteral("/calibration");
+    const QString name =
+        QFileDialog::getOpenFileName(m_window, tr("Thresholds per head"), folder, tr("Thresholds (*.json)"));
+    if (!name.isEmpty())
+        showCalibration(name);
+}
+
+void InspectWorkspace::showCalibration(const QString& file) {
+    const auto calibration = readAttentionCalibration(std::filesystem::path(file.toStdString()));
+    if (!calibration)
+        return m_p.notes->tell({QString::fromStdString(calibration.error().message), {}, {}});
+    auto* dialog = new CalibrationTable(*calibration, m_window);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dresser::dress(dialog, m_theme);
     dialog->open();

@@ -33,6 +33,8 @@ public:
     void setActive(bool active);
     void openSession(const QString& file); ///< read in the background
     void chooseSession();
+    void chooseCalibration();
+    void showCalibration(const QString& file); ///< thresholds as `canopy-cli calibrate` wrote them
     void saveSession();
     void saveSessionAs(const QString& file);
     void showTable();
