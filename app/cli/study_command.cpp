@@ -171,7 +171,7 @@ int study(StudyCommandOptions options) {
     }
     const auto table = studyTable(run.grid, outcome->results);
     const StudyHead head = headOf(run, *outcome);
-    const auto matched = matchedFidelity(run.grid, table);
+    const auto matched = matchedFidelity(run.grid, outcome->results);
     std::printf("%s", studyText(head, table, matched).c_str());
     for (const auto& [name, text] : {std::pair{"clips.csv", studyClipsCsv(run.grid, outcome->results)},
                                      std::pair{"table.csv", studyTableCsv(table)},

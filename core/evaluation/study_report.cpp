@@ -47,8 +47,9 @@ std::string blockText(const StudyRow& r) {
 }
 
 std::string matchedSentence(const MatchedFidelity& m) {
-    std::string text = format("At equal fidelity, %.1f to %.1f dB: ", m.psnrLow, m.psnrHigh) + m.family +
-                       format(" takes %.3f times the seconds", 1 / m.fasterBy);
+    std::string text =
+        format("At equal fidelity, %.1f to %.1f dB, on %d clips: ", m.psnrLow, m.psnrHigh, m.clips) +
+        m.family + format(" takes %.3f times the seconds", 1 / m.fasterBy);
     if (m.flopRatio)
         text += format(" and %.3f times the floating-point operations", 1 / *m.flopRatio);
     return text + " of " + m.other + ".";

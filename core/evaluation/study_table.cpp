@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <set>
 #include <utility>
 
 namespace canopy::evaluation {
@@ -116,6 +117,39 @@ double meanDifference(const Family& family, const Family& other, double low, dou
     return sum / kPoints;
 }
 
+Family familyOf(const std::vector<StudyRow>& table, const std::vector<std::size_t>& arms) {
+    Family family;
+    for (const std::size_t arm : arms) {
+        const StudyRow& row = table[arm];
+        if (!row.psnr || row.denoiseSeconds <= 0)
+            continue;
+        FamilyPoint point{row.psnr->mean, std::log(row.denoiseSeconds), std::nullopt};
+        if (row.flop && *row.flop > 0)
+            point.logFlop = std::log(*row.flop);
+        family.push_back(point);
+    }
+    std::sort(family.begin(), family.end(),
+              [](const FamilyPoint& a, const FamilyPoint& b) { return a.psnr < b.psnr; });
+    return family;
+}
+
+bool countsAll(const Family& family) {
+    return std::all_of(family.begin(), family.end(),
+                       [](const FamilyPoint& p) { return p.logFlop.has_value(); });
+}
+
+/// Of which every one of these arms has a clip.
+std::set<Place> commonPlaces(const std::vector<ArmClips>& clips, const std::vector<std::size_t>& arms,
+                             const std::vector<std::size_t>& more) {
+    std::set<Place> common;
+    for (const auto& [place, clip] : clips[arms.front()])
+        common.insert(place);
+    for (const auto* some : {&arms, &more})
+        for (const std::size_t arm : *some)
+            std::erase_if(common, [&](const Place& place) { return !clips[arm].contains(place); });
+    return common;
+}
+
 std::optional<double> followedShare(const StudyResult& r) {
     return r.followed && r.followed->asked > 0
                ? std::optional(static_cast<double>(r.followed->right) / r.followed->asked)
@@ -186,37 +220,36 @@ Interval bootstrapInterval(const std::vector<std::vector<double>>& byPrompt) {
     return out;
 }
 
-std::vector<MatchedFidelity> matchedFidelity(const StudyGrid& grid, const std::vector<StudyRow>& table) {
-    std::vector<std::pair<std::string, Family>> families;
-    for (std::size_t arm = 0; arm < table.size(); ++arm) {
-        const StudyRow& row = table[arm];
+std::vector<MatchedFidelity> matchedFidelity(const StudyGrid& grid, const std::vector<StudyResult>& results) {
+    std::vector<std::pair<std::string, std::vector<std::size_t>>> families; // with their arms
+    for (std::size_t arm = 0; arm < grid.arms.size(); ++arm) {
         const std::string& name = grid.arms[arm].family;
-        if (name.empty() || !row.psnr || row.denoiseSeconds <= 0)
+        if (name.empty())
             continue;
         auto it = std::find_if(families.begin(), families.end(),
                                [&](const auto& family) { return family.first == name; });
         if (it == families.end())
             it = families.insert(families.end(), {name, {}});
-        FamilyPoint point{row.psnr->mean, std::log(row.denoiseSeconds), std::nullopt};
-        if (row.flop && *row.flop > 0)
-            point.logFlop = std::log(*row.flop);
-        it->second.push_back(point);
+        it->second.push_back(arm);
     }
-    std::erase_if(families, [](const auto& family) { return family.second.size() < 2; });
-    for (auto& [name, points] : families)
-        std::sort(points.begin(), points.end(),
-                  [](const FamilyPoint& a, const FamilyPoint& b) { return a.psnr < b.psnr; });
-    const auto countsAll = [](const Family& family) {
-        return std::all_of(family.begin(), family.end(),
-                           [](const FamilyPoint& p) { return p.logFlop.has_value(); });
-    };
+    const std::vector<ArmClips> clips = clipsByArm(grid, results);
     std::vector<MatchedFidelity> out;
     for (std::size_t a = 0; a < families.size(); ++a)
         for (std::size_t b = a + 1; b < families.size(); ++b) {
-            const Family &mine = families[a].second, &theirs = families[b].second;
+            const auto common = commonPlaces(clips, families[a].second, families[b].second);
+            std::vector<StudyResult> both;
+            for (const StudyResult& r : results)
+                if (common.contains({r.prompt, r.seed}))
+                    both.push_back(r);
+            const std::vector<StudyRow> table = studyTable(grid, both);
+            const Family mine = familyOf(table, families[a].second),
+                         theirs = familyOf(table, families[b].second);
+            if (mine.size() < 2 || theirs.size() < 2)
+                continue;
             MatchedFidelity m;
             m.family = families[a].first;
             m.other = families[b].first;
+            m.clips = static_cast<int>(common.size());
             m.psnrLow = std::max(mine.front().psnr, theirs.front().psnr);
             m.psnrHigh = std::min(mine.back().psnr, theirs.back().psnr);
             if (m.psnrLow > m.psnrHigh)

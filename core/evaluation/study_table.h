@@ -41,14 +41,16 @@ struct StudyRow {
 /// Two families of arms at equal fidelity.
 struct MatchedFidelity {
     std::string family, other;
+    int clips = 0;                    ///< of each arm
     double psnrLow = 0, psnrHigh = 0; ///< dB against the reference: what both families reach
     double fasterBy = 0;              ///< the other's seconds over the family's
     std::optional<double> flopRatio;  ///< the other's flop over the family's
 };
 
-/// Every pair of families whose ranges of PSNR meet. Logarithms of seconds and flop are linear in PSNR
-/// between a family's arms; what is told is their mean difference over the common range.
-std::vector<MatchedFidelity> matchedFidelity(const StudyGrid& grid, const std::vector<StudyRow>& table);
+/// Every pair of families whose ranges of PSNR meet, over the prompts and seeds of which every arm of both
+/// has a clip. Logarithms of seconds and flop are linear in PSNR between a family's arms; what is told is
+/// their mean difference over the common range.
+std::vector<MatchedFidelity> matchedFidelity(const StudyGrid& grid, const std::vector<StudyResult>& results);
 
 /// One row for each arm, in the grid's order.
 std::vector<StudyRow> studyTable(const StudyGrid& grid, const std::vector<StudyResult>& results);

@@ -226,13 +226,17 @@ TEST_CASE("families are compared at equal fidelity") {
     CHECK(*table[1].flopSaved == doctest::Approx(0.5));
     CHECK(*table[1].hitRate == 0.5);
     CHECK(table[1].blockPsnr == std::vector<double>{20, 19});
-    const auto matched = matchedFidelity(grid, table);
+    const auto matched = matchedFidelity(grid, results);
     REQUIRE(matched.size() == 1); // the others share no dB with any
     CHECK(matched[0].family == "slow");
     CHECK(matched[0].psnrLow == 20);
     CHECK(matched[0].psnrHigh == 30);
     CHECK(matched[0].fasterBy == doctest::Approx(0.25));
     CHECK(*matched[0].flopRatio == doctest::Approx(0.5));
+    CHECK(matched[0].clips == 1);
+    StudyResult more = result(1, 0, 1, 80, 20); // of a prompt that the other arms lack
+    results.push_back(more);
+    CHECK(matchedFidelity(grid, results)[0].fasterBy == doctest::Approx(0.25));
     const std::string html = studyHtml({}, table, matched);
     CHECK(html.find("slow takes 4.000 times the seconds and 2.000 times") != std::string::npos);
     CHECK(html.find("16.16 (+1.0 %)") != std::string::npos);
