@@ -1,8 +1,8 @@
-// What a sparse step is worth through the program. Dense steps, steps that choose keys anew and steps that
-// reuse the last choice take turns in one sampling loop (guidance, both branches); then one loop as a person
-// would run it, whose time is compared with the sum of its steps; then, on a card, the parts of one layer in
-// turns, and what the model 1 / (1 - f + f (rho / eta + o)) makes of them. Prints one line of JSON at the
-// end.
+// What a sparse step is worth through the program. Dense steps, steps that choose keys anew, steps that reuse
+// the last choice, and the same with telemetry watched take turns in one sampling loop (guidance, both
+// branches); then one loop as a person would run it, whose time is compared with the sum of its steps; then,
+// on a card, the parts of one layer in turns, and what the model 1 / (1 - f + f (rho / eta + o)) makes of
+// them. Prints one line of JSON at the end.
 //
 //   step_bench --model DIR [--device cuda] [--size WxH] [--frames N] [--rounds N] [--attention
 //   topk|xattention]
@@ -45,13 +45,13 @@ using namespace canopy::accel;
 
 namespace {
 
-constexpr std::array kKinds{"dense", "anew", "reuse"};
+constexpr std::array kKinds{"dense", "anew", "reuse", "watched"};
 constexpr int kKindCount = static_cast<int>(kKinds.size());
 
-/// Step s runs as kind s modulo 3.
+/// Step s runs as kind s modulo their number.
 class InTurns final : public AttentionPolicy {
 public:
-    InTurns(const AttentionSettings& settings) {
+    InTurns(const AttentionSettings& settings, Device& device) {
         AttentionSettings s = settings;
         s.warmup = 0;
         s.reuse = MaskReuse::Off;
@@ -67,11 +67,17 @@ public:
         s.reuse = MaskReuse::Tmr; // with the drift test, which never asks for a new choice
         s.delta = 1e30;
         m_reuse = makeAttentionPolicy(s);
+        AttentionTelemetry watching; // as the window watches every clip
+        watching.take = [](const AttentionRecord&) {};
+        watching.synchronize = [&device] { device.synchronize(); };
+        m_watched = makeAttentionPolicy(s, watching);
     }
     at::Tensor attend(const AttentionCall& call) override {
         m_step = call.step;
         const int kind = call.step % kKindCount;
-        return kind == 0 ? denseAttention(call) : kind == 1 ? m_anew->attend(call) : m_reuse->attend(call);
+        if (kind == 0)
+            return denseAttention(call);
+        return (kind == 1 ? m_anew : kind == 2 ? m_reuse : m_watched)->attend(call);
     }
     bool readsMeans(int step) const override { return step % kKindCount != 0; }
     /// Mean over heads, layers and branches.
@@ -80,7 +86,7 @@ public:
 private:
     int m_step = 0, m_heads = 0;
     double m_kept = 0;
-    std::unique_ptr<AttentionPolicy> m_anew, m_reuse;
+    std::unique_ptr<AttentionPolicy> m_anew, m_reuse, m_watched;
 };
 
 struct Spread {
@@ -130,7 +136,7 @@ struct Bench {
 };
 
 Value timeSteps(const Bench& bench, int rounds, std::array<Spread, kKindCount>& kinds, double& kept) {
-    InTurns policy(bench.request.attention);
+    InTurns policy(bench.request.attention, bench.device);
     bench.device.resetPeak();
     const auto seconds = bench.loop(kKindCount * (rounds + 1), policy);
     Value v;
@@ -140,7 +146,7 @@ Value timeSteps(const Bench& bench, int rounds, std::array<Spread, kKindCount>& 
             own.push_back(seconds[i]); // the first round warms up
         const Spread spread = spreadOf(own);
         kinds[static_cast<std::size_t>(kind)] = spread;
-        std::printf("step, %-6s %8.4f s (%.4f to %.4f, %zu in turns)  x%.3f\n",
+        std::printf("step, %-7s %8.4f s (%.4f to %.4f, %zu in turns)  x%.3f\n",
                     kKinds[static_cast<std::size_t>(kind)], spread.median, spread.least, spread.most,
                     spread.count, kinds[0].median / spread.median);
         v.set(kKinds[static_cast<std::size_t>(kind)], toValue(spread));

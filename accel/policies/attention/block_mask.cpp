@@ -1,6 +1,7 @@
 #include "accel/policies/attention/block_mask.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -77,7 +78,33 @@ std::vector<BlockBitmap> BlockMask::bitmaps() const {
     return maps;
 }
 
+/// Lists are ascending: only their last number can be the shorter block. Of the card the host reads one
+/// number a head.
+std::vector<double> BlockMask::keptShareOfCard() const {
+    const ops::CardKeyLists& lists = *m_lists.cardLists;
+    const std::int64_t missing = m_blocks * kAttentionBlock - m_tokens; // keys of the last block
+    const at::Tensor counts = lists.counts.to(at::kLong);
+    const at::Tensor last = (lists.starts + lists.counts - 1).clamp(0, lists.ids.size(0) - 1);
+    // 16-bit unsigned tensors know no indexing; the bits are the same.
+    const at::Tensor endsShort =
+        (lists.ids.view(at::kShort).index_select(0, last) == m_blocks - 1) & (counts > 0);
+    at::Tensor queries = at::full({m_blocks}, kAttentionBlock, counts.options());
+    queries.slice(0, m_blocks - 1).sub_(missing);
+    const at::Tensor pairs =
+        ((counts * kAttentionBlock - endsShort.to(at::kLong) * missing).view({m_heads, m_blocks}) * queries)
+            .sum(1)
+            .to(at::kDouble)
+            .cpu();
+    std::vector<double> share;
+    for (std::int64_t h = 0; h < m_heads; ++h)
+        share.push_back(pairs.const_data_ptr<double>()[h] / static_cast<double>(m_tokens) /
+                        static_cast<double>(m_tokens));
+    return share;
+}
+
 std::vector<double> BlockMask::keptShare() const {
+    if (m_lists.cardLists)
+        return keptShareOfCard();
     const auto [starts, counts, ids] = hostRows();
     const auto tokensOf = [this](std::int64_t block) {
         return static_cast<double>(std::min(kAttentionBlock, m_tokens - block * kAttentionBlock));

@@ -32,6 +32,7 @@ private:
         at::Tensor starts, counts, ids; ///< int64, int64, int32
     };
     HostRows hostRows() const;
+    std::vector<double> keptShareOfCard() const;
     void takeHost(const std::vector<std::int64_t>& heads, const ops::AttentionOptions& lists);
 
     std::int64_t m_tokens;
