@@ -49,6 +49,51 @@ void KvPool::registerChunk(int chunk, std::int64_t rows) {
     }
 }
 
+KvPool::Content KvPool::content() const {
+    Content content{m_ranges, {}, {}, m_origins};
+    for (std::size_t i = 0; i < m_keys.size(); ++i) {
+        content.keys.push_back(m_keys[i].narrow(0, 0, usedRows()));
+        content.values.push_back(m_values[i].narrow(0, 0, usedRows()));
+    }
+    return content;
+}
+
+void KvPool::restore(const Content& content) {
+    const std::size_t slots = m_keys.size();
+    std::int64_t rows = 0;
+    for (const auto& range : content.ranges) {
+        if (range.first != rows || range.rows < 0)
+            throw std::invalid_argument("KV pool: ranges with holes");
+        rows += range.rows;
+    }
+    if (rows > m_capacity || content.keys.size() != slots || content.values.size() != slots ||
+        content.origins.size() != slots)
+        throw std::invalid_argument("KV pool: content of another pool");
+    for (std::size_t i = 0; i < slots; ++i) {
+        auto shape = m_keys[i].sizes().vec();
+        shape.front() = rows;
+        for (const auto& saved : {content.keys[i], content.values[i]})
+            if (saved.sizes() != at::IntArrayRef(shape) || saved.scalar_type() != m_keys[i].scalar_type())
+                throw std::invalid_argument("KV pool: keys of another shape");
+        const auto& origin = content.origins[i];
+        if (origin.dim() < 1 || origin.dim() > 2 || origin.size(-1) != rows ||
+            (origin.dim() == 2 && origin.size(0) != shape[1]) || origin.scalar_type() != at::kInt)
+            throw std::invalid_argument("KV pool: origins of another shape");
+    }
+    m_ranges = content.ranges;
+    for (std::size_t i = 0; i < slots; ++i) {
+        m_keys[i].narrow(0, 0, rows).copy_(content.keys[i]);
+        m_values[i].narrow(0, 0, rows).copy_(content.values[i]);
+        m_origins[i] = content.origins[i].cpu().clone();
+    }
+}
+
+void KvPool::clear() {
+    m_ranges.clear();
+    for (auto& origin : m_origins)
+        origin = at::empty({0}, at::TensorOptions(at::kInt));
+}
+
 bool KvPool::holds(int chunk) const {
     return std::any_of(m_ranges.begin(), m_ranges.end(), [&](const Range& r) { return r.chunk == chunk; });
 }

@@ -38,6 +38,16 @@ public:
     std::uint64_t bytes() const;
     int branches() const { return static_cast<int>(m_keys.size() / m_layers); }
 
+    /// All that is held, per branch x layer: keys and values [usedRows, H, D] (views), origins.
+    struct Content {
+        std::vector<Range> ranges;
+        std::vector<at::Tensor> keys, values, origins;
+    };
+    Content content() const;
+    /// Holds a copy of exactly that. Throws std::invalid_argument where it is of another pool's shape.
+    void restore(const Content& content);
+    void clear(); ///< forgets all chunks
+
     /// Overwrites the rows of a chunk: k, v [rows, H, D].
     void write(Branch branch, int layer, int chunk, const at::Tensor& k, const at::Tensor& v);
     /// Views of all rows up to and including `chunk`: [rows, H, D] each.

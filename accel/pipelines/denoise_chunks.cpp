@@ -73,22 +73,27 @@ private:
             const bool finished = given || chunk(c).solver.step == m_sampling.plan.steps;
             if (finished && !chunk(c).keysFinal) {
                 waiting.push_back(c);
-                passes += given || m_sampling.finalize == FinalizeKv::Clean ? 1 : 0;
+                passes += hasLastPass(c, given) ? 1 : 0;
             }
         }
         m_blocks = passes * m_branches * m_dit.config().layers;
         for (const int c : waiting) {
             const bool given = c < m_sampling.plan.prefixChunks;
-            if (given)
+            if (given || chunk(c).keysLost)
                 enter(c);
-            if (given || m_sampling.finalize == FinalizeKv::Clean)
+            if (hasLastPass(c, given))
                 lastPass(c, given);
             chunk(c).keysFinal = true;
+            chunk(c).keysLost = false;
         }
         for (const auto& call : row()) {
             if (call.update)
                 enter(call.chunk);
         }
+    }
+
+    bool hasLastPass(int index, bool given) {
+        return given || chunk(index).keysLost || m_sampling.finalize == FinalizeKv::Clean;
     }
 
     /// Rows in the pool for a chunk, once.
@@ -151,9 +156,12 @@ private:
             time = m_sampling.givenTime;
             x = noised(x, index);
         }
+        std::optional<QueryRecorder> recorder;
+        auto* attention = m_attention;
+        if (!given && chunk(index).keysLost && limited())
+            attention = observed(recorder);
         for (int b = 0; b < m_branches; ++b)
-            pass(index, x, at::full({1}, time, m_state.latents.options()), static_cast<Branch>(b),
-                 m_attention);
+            pass(index, x, at::full({1}, time, m_state.latents.options()), static_cast<Branch>(b), attention);
         chunk(index).keysRow = m_state.row;
     }
 
@@ -254,8 +262,7 @@ private:
             std::optional<QueryRecorder> recorder;
             auto* attention = m_attention;
             if (limited())
-                attention = &recorder.emplace(m_attention, m_dit.config().layers, m_sampling.compression,
-                                              m_state.queries);
+                attention = observed(recorder);
             Velocities v;
             for (int b = 0; b < m_branches; ++b)
                 v[static_cast<std::size_t>(b)] =
@@ -277,6 +284,10 @@ private:
         }
         made.seconds = steadySeconds() - start;
         return made;
+    }
+
+    AttentionPolicy* observed(std::optional<QueryRecorder>& recorder) {
+        return &recorder.emplace(m_attention, m_dit.config().layers, m_sampling.compression, m_state.queries);
     }
 
     bool limited() const {

@@ -48,6 +48,7 @@ struct ChunkProgress {
     std::array<at::Tensor, kBranches> residual; ///< [L, C] per branch, where that is what is reused
     int keysRow = -1;                           ///< row in which its keys were last written
     bool keysFinal = false;                     ///< finished, and what finalize asks is done
+    bool keysLost = false; ///< finished, and its keys must be written again: chunk_state.h
     int computed = 0;
     int reused = 0;
 };

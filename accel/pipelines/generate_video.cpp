@@ -15,8 +15,11 @@
 #include "accel/pipelines/encode_prompt.h"
 #include "accel/pipelines/generate_chunks.h"
 #include "accel/pipelines/latents_file.h"
+#include "accel/pipelines/state_file.h"
+#include "accel/pipelines/whole_state.h"
 #include "accel/policies/attention_policies.h"
 #include "accel/runtime/cancelled.h"
+#include "accel/runtime/job_error.h"
 #include "core/base/clock.h"
 #include "core/job/chunk_layout.h"
 #include "core/job/memory_plan.h"
@@ -58,6 +61,32 @@ DenoisePlan planOf(const GenerationRequest& request, int frames, bool firstImage
     setting.baseFrames = frames;
     setting.prefixFrames = 1;
     return forcingPlan(request.sampler, std::move(schedule), setting, false);
+}
+
+StateSaving savingTo(JobObserver& observer) {
+    return {observer.stateBudget(), [&observer](bool stopped) { return observer.wantsState(stopped); },
+            [&observer](const SamplingPoint& point, std::vector<std::uint8_t> file) {
+                observer.state(point, std::move(file));
+            }};
+}
+
+SamplingPoint readWhole(const GenerationRequest& request, DenoiseState& state) {
+    SamplingPoint point;
+    const auto parts = readState(request.resumeStatePath, request, state.latents.device(), &point);
+    try {
+        restoreWhole(parts, state);
+    } catch (const std::invalid_argument& e) {
+        throw JobError(ErrorCode::Mismatch, std::string("The saved state does not fit this clip (") +
+                                                e.what() +
+                                                "); start it anew. File: " + request.resumeStatePath);
+    }
+    return point;
+}
+
+/// Whether attention at a step follows from that step alone.
+bool isStateless(const AttentionSettings& s) {
+    return s.method == AttentionMethod::Dense || s.method == AttentionMethod::Window ||
+           (s.method != AttentionMethod::Svg2 && s.reuse == MaskReuse::Off);
 }
 
 } // namespace
@@ -122,13 +151,14 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         observer.stage("load", 3, 3);
 
         auto noise = initialNoise(request.seed, channels, frames, rows, columns).to(model.device());
-        const bool firstImage = !request.imagePixelsPath.empty();
-        if (firstImage) {
+        const bool firstImage = !request.imagePixelsPath.empty() || !request.imagePath.empty();
+        const bool resumes = !request.resumeStatePath.empty();
+        if (firstImage && !resumes) {
             const auto encoded = encodeGiven(model, request, stop); // [16, n, h, w]
             noise.narrow(1, 0, encoded.size(1)).copy_(encoded);
         }
         if (const int first = request.chunks.fromChunk * request.chunks.blockFrames;
-            request.chunks.mode == SamplingMode::Chunked && first > 0) {
+            request.chunks.mode == SamplingMode::Chunked && first > 0 && !resumes) {
             const auto base = readLatents(request.chunks.basePath, {channels, frames, rows, columns});
             noise.narrow(1, 0, first).copy_(base.narrow(1, 0, first));
         }
@@ -175,6 +205,11 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
             return observer.wants(kAllMasksTopic) || observer.wants(maskTopic(layer));
         };
         telemetry.takeMasks = [&](std::vector<BlockBitmap> masks) { observer.attentionMasks(masks); };
+        const auto resumed = [&](const SamplingPoint& from) {
+            row = from.row;
+            observer.resumed(from);
+            observer.stage("denoise", from.row, from.rows);
+        };
         DenoiseHooks hooks = options.hooks;
         const auto attention = makeAttentionPolicy(request.attention, std::move(telemetry));
         if (!hooks.attention)
@@ -183,10 +218,12 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         if (request.chunks.mode == SamplingMode::Chunked) {
             ChunkClipEvents chunkEvents;
             chunkEvents.steps = events;
-            chunkEvents.begin = [&](int rowCount) { observer.stage("denoise", 0, rowCount); };
+            chunkEvents.begin = [&](int rowCount) { observer.stage("denoise", row, rowCount); };
             chunkEvents.finished = [&](const at::Tensor& clip, std::int64_t ready) {
                 decoder.grow(clip, ready);
             };
+            chunkEvents.saving = savingTo(observer);
+            chunkEvents.resumed = [&](const SamplingPoint& from) { resumed(from); };
             if (observer.wants("chunks"))
                 chunkEvents.record = [&](const ChunkRecord& part) { observer.chunks(part); };
             latents = generateChunks(dit, conditioning, record.defaults, request, noise, hooks.attention,
@@ -194,8 +231,31 @@ GenerationTimes generateVideo(LoadedModel& model, GenerationRequest& request,
         } else {
             const auto plan = planOf(request, frames, firstImage);
             auto state = startState(plan, noise);
-            observer.stage("denoise", 0, static_cast<int>(plan.rows.size()));
-            denoise(dit, conditioning, plan, state, hooks, events, stop);
+            const int rowCount = static_cast<int>(plan.rows.size());
+            if (resumes)
+                resumed(readWhole(request, state));
+            else
+                observer.stage("denoise", 0, rowCount);
+            const auto save = [&](bool stopped) {
+                if (state.row == 0 || !observer.wantsState(stopped))
+                    return;
+                // What a choice of keys remembers is not kept: it begins anew there.
+                const SamplingPoint point{
+                    .row = state.row, .rows = rowCount, .exact = isStateless(request.attention)};
+                StateParts parts;
+                saveWhole(state, parts);
+                observer.state(point, writeState(parts, point, request));
+            };
+            events.rowDone = [&, told = std::move(events.rowDone)](int finished, int count, double seconds) {
+                told(finished, count, seconds);
+                save(false);
+            };
+            try {
+                denoise(dit, conditioning, plan, state, hooks, events, stop);
+            } catch (const Cancelled&) {
+                save(true);
+                throw;
+            }
             latents = state.latents;
         }
         if (products.knowsAll())

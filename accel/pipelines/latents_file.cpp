@@ -44,6 +44,7 @@ std::vector<std::uint8_t> writeLatents(const at::Tensor& latents, const Generati
         tensor.shape.push_back(static_cast<std::uint64_t>(n));
     auto stored = request;
     stored.resumeLatentsPath.clear();
+    stored.resumeStatePath.clear();
     stored.imagePixelsPath.clear();
     return writeSafetensors({tensor}, {{"canopy_request", toJson(toValue(stored))}});
 }

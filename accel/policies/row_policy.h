@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "accel/policies/state_parts.h"
+
 namespace canopy::accel {
 
 /// One chunk in one row of the sampling loop.
@@ -45,6 +47,10 @@ public:
     virtual std::vector<DecisionReason> reasons(const RowInfo& row) const {
         return std::vector<DecisionReason>(row.chunks.size());
     }
+    /// Between rows: all that later decisions follow from, for a policy of the same settings to be given.
+    virtual void save(StateParts&) const {}
+    /// Throws std::invalid_argument where something is missing.
+    virtual void restore(const StateParts&) {}
 };
 
 /// Replays a recorded map: reuse[chunk][localStep].

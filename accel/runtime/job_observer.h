@@ -8,6 +8,7 @@
 #include "core/job/chunk_record.h"
 #include "core/job/generation_request.h"
 #include "core/job/memory_plan.h"
+#include "core/job/sampling_point.h"
 
 namespace canopy::accel {
 
@@ -38,6 +39,17 @@ public:
     /// New entries of the record of block-wise sampling, after each row; the first part holds the run. Asked
     /// for by the topic "chunks".
     virtual void chunks(const ChunkRecord& part) { (void)part; }
+    /// Bytes that a saved state may have.
+    virtual std::uint64_t stateBudget() const { return 0; }
+    /// Whether the state of sampling is to be handed over now; asked after each row and, `stopped`, once more
+    /// when sampling was stopped.
+    virtual bool wantsState(bool stopped) { return (void)stopped, false; }
+    /// A state file (core/job/sampling_point.h).
+    virtual void state(const SamplingPoint& point, std::vector<std::uint8_t> file) {
+        (void)point, (void)file;
+    }
+    /// Sampling goes on from a saved state.
+    virtual void resumed(const SamplingPoint& from) { (void)from; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void latents(std::vector<std::uint8_t> file) = 0;
     /// One finished frame, in order.

@@ -13,47 +13,12 @@
 
 #include "accel/runtime/cancelled.h"
 #include "accel/weights/name_map.h"
+#include "accel/weights/scalar_type.h"
 #include "core/formats/safetensors.h"
 
 namespace canopy::accel {
 
 namespace {
-
-at::ScalarType scalarType(DType type) {
-    switch (type) {
-    case DType::F64:
-        return at::kDouble;
-    case DType::F32:
-        return at::kFloat;
-    case DType::F16:
-        return at::kHalf;
-    case DType::BF16:
-        return at::kBFloat16;
-    case DType::I64:
-        return at::kLong;
-    case DType::I32:
-        return at::kInt;
-    case DType::I16:
-        return at::kShort;
-    case DType::I8:
-        return at::kChar;
-    case DType::U8:
-        return at::kByte;
-    case DType::Bool:
-        return at::kBool;
-    case DType::F8E4M3:
-        return at::kFloat8_e4m3fn;
-    case DType::F8E5M2:
-        return at::kFloat8_e5m2;
-    case DType::U16:
-        return at::kUInt16;
-    case DType::U32:
-        return at::kUInt32;
-    case DType::U64:
-        return at::kUInt64;
-    }
-    throw std::logic_error("unknown element type");
-}
 
 template <typename T>
 std::string shapeText(const T& shape) {

@@ -33,6 +33,14 @@ std::string helpOf(std::string_view key) {
     return info != nullptr ? std::string(info->help) : std::string();
 }
 
+void addSaving(CLI::App& c, double& seconds) {
+    c.add_option("--save-every", seconds,
+                 "How often unfinished work is saved, so that 'resume' can go on from there after a crash.")
+        ->check(CLI::Range(0.0, 86400.0))
+        ->type_name("SECONDS")
+        ->capture_default_str();
+}
+
 void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
     CLI::App* c = app.add_subcommand("generate", "Make a clip from a sentence");
     GenerationRequest& r = o.request;
@@ -143,7 +151,30 @@ void addGenerate(CLI::App& app, GenerateOptions& o, bool& seedGiven) {
         ->type_name("jsonl");
     c->add_option("--out", o.out, "The clip, an MP4 file. An existing file is not overwritten.")
         ->type_name("FILE");
+    addSaving(*c, o.saveSeconds);
     c->footer(kFooter);
+}
+
+CLI::App* addResume(CLI::App& app, ResumeOptions& o) {
+    CLI::App* c = app.add_subcommand("resume", "Go on with a clip that was stopped before it was done");
+    c->add_option("STATE", o.state,
+                  "Its saved state (job-N.canopy in the state folder), or the session that 'generate "
+                  "--mode chunked --record' wrote")
+        ->required()
+        ->type_name("F.canopy");
+    c->add_option("--out", o.out,
+                  "The clip, an MP4 file. An existing file is not overwritten. Default: as it was asked for.")
+        ->type_name("FILE");
+    c->add_option("--frames-dir", o.framesDir, "Also write every frame, lossless, into this folder.")
+        ->type_name("DIR");
+    c->add_option_function<std::string>(
+         "--progress", [&o](const std::string&) { o.jsonProgress = true; },
+         "Print one JSON object per line on standard output instead of words on standard error.")
+        ->check(CLI::IsMember({"jsonl"}))
+        ->type_name("jsonl");
+    addSaving(*c, o.saveSeconds);
+    c->footer(kFooter);
+    return c;
 }
 
 } // namespace
@@ -159,6 +190,9 @@ int runCommandLine(int argc, char** argv) {
     GenerateOptions generateOptions;
     bool seedGiven = false;
     addGenerate(app, generateOptions, seedGiven);
+
+    ResumeOptions resumeOptions;
+    CLI::App* resumeCommand = addResume(app, resumeOptions);
 
     AskOptions askOptions;
     CLI::App* askCommand = addAsk(app, askOptions);
@@ -222,6 +256,9 @@ int runCommandLine(int argc, char** argv) {
             generateOptions.request.seed = std::random_device{}();
         }
         return generate(std::move(generateOptions));
+    }
+    if (app.got_subcommand(resumeCommand)) {
+        return resume(std::move(resumeOptions));
     }
     if (app.got_subcommand(askCommand)) {
         return ask(std::move(askOptions));

@@ -28,7 +28,16 @@ struct GenerateOptions {
     std::filesystem::path stats; ///< of sparse attention or of chunks; empty = not gathered
     ThresholdsOption thresholds;
     std::filesystem::path cacheFit; ///< a ReuseCalibration; empty = the model's own
+    double saveSeconds = 20;        ///< between two saved states
     bool dryRun = false;
+    bool jsonProgress = false;
+};
+
+struct ResumeOptions {
+    std::filesystem::path state;     ///< a saved state, or a session recorded with its state
+    std::filesystem::path out;       ///< empty = as the clip was asked for
+    std::filesystem::path framesDir; ///< the same
+    double saveSeconds = 20;
     bool jsonProgress = false;
 };
 
@@ -77,6 +86,7 @@ struct EvaluateOptions {
 // Each command writes results to standard output, what went wrong and progress to standard error, and returns
 // the process's exit code.
 int generate(GenerateOptions options);
+int resume(ResumeOptions options);
 int ask(AskOptions options);
 int tokens(AskOptions options);
 int evaluate(EvaluateOptions options);

@@ -50,6 +50,7 @@ StudioOptions studioOptions(const GenerateOptions& options) {
     StudioOptions studio = commandStudio();
     studio.startWorkerAtOnce = !options.dryRun;
     studio.recordFile = options.record;
+    studio.stateSeconds = options.saveSeconds;
     if (options.request.chunks.mode == SamplingMode::Chunked)
         studio.chunkRecordFile = options.stats, studio.recordLatents = true;
     else
@@ -99,33 +100,6 @@ int dryRun(const Studio& studio, const GenerationRequest& request, const JobTarg
         }
     }
     return check.problems.empty() ? kOk : kCannotStart;
-}
-
-int tellEnd(const JobRecord& record, bool json) {
-    const bool done = record.state == JobState::Done;
-    if (json) {
-        Value v;
-        v.set("event", "end").set("job", record.id).set("state", jobStateName(record.state));
-        v.set("seed", record.clip()->seed);
-        if (done) {
-            v.set("file", record.resultFile.string()).set("summary", record.summary);
-        } else {
-            v.set("code", errorCodeName(record.code)).set("message", record.sentence);
-        }
-        std::printf("%s\n", toJson(v).c_str());
-    } else if (done) {
-        std::printf("%s\n", record.resultFile.c_str());
-    } else {
-        std::fprintf(stderr, "%s\n",
-                     record.state == JobState::Cancelled ? "Cancelled." : printable(record.sentence).c_str());
-    }
-    if (!record.latentsFile.empty() && !Studio::hasMedia()) {
-        std::fprintf(stderr, "The latents are in %s\n", record.latentsFile.c_str());
-    }
-    if (done) {
-        return kOk;
-    }
-    return record.state == JobState::Cancelled ? kInterrupted : exitCodeFor(record.code);
 }
 
 } // namespace

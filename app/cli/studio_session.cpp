@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 
 #include "app/cli/exit_code.h"
+#include "app/cli/output.h"
+#include "core/base/value_codec.h"
 #include "core/formats/model_folders.h"
 
 namespace canopy::cli {
@@ -51,7 +54,7 @@ bool interrupted() {
     return g_interrupts > 0;
 }
 
-JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer) {
+JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer, int attempt) {
     bool cancelled = false;
     std::uint64_t seen = 0;
     while (true) {
@@ -60,7 +63,9 @@ JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer) {
             seen = snapshot->sequence;
             printer.show(*snapshot);
         }
-        if (const JobRow* row = snapshot->find(job); row != nullptr && isFinished(row->record.state)) {
+        if (const JobRow* row = snapshot->find(job);
+            row != nullptr && isFinished(row->record.state) &&
+            (row->record.attempt >= attempt || row->record.state == JobState::Cancelled)) {
             return row->record;
         }
         if (interrupted() && !cancelled) {
@@ -69,6 +74,33 @@ JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer) {
             (void)studio.cancel(job);
         }
     }
+}
+
+int tellEnd(const JobRecord& record, bool json) {
+    const bool done = record.state == JobState::Done;
+    if (json) {
+        Value v;
+        v.set("event", "end").set("job", record.id).set("state", jobStateName(record.state));
+        v.set("seed", record.clip()->seed);
+        if (done) {
+            v.set("file", record.resultFile.string()).set("summary", record.summary);
+        } else {
+            v.set("code", errorCodeName(record.code)).set("message", record.sentence);
+        }
+        std::printf("%s\n", toJson(v).c_str());
+    } else if (done) {
+        std::printf("%s\n", record.resultFile.c_str());
+    } else {
+        std::fprintf(stderr, "%s\n",
+                     record.state == JobState::Cancelled ? "Cancelled." : printable(record.sentence).c_str());
+    }
+    if (!record.latentsFile.empty() && !Studio::hasMedia()) {
+        std::fprintf(stderr, "The latents are in %s\n", record.latentsFile.c_str());
+    }
+    if (done) {
+        return kOk;
+    }
+    return record.state == JobState::Cancelled ? kInterrupted : exitCodeFor(record.code);
 }
 
 } // namespace canopy::cli

@@ -15,7 +15,11 @@ StudioOptions commandStudio();
 void watchInterrupts();
 bool interrupted();
 
-/// Waits for the job's end, passing Ctrl+C on as a cancel.
-JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer);
+/// Waits for the job's end, passing Ctrl+C on as a cancel. `attempt`: the one that is meant; how an earlier
+/// one ended is no end.
+JobRecord follow(Studio& studio, JobId job, ProgressPrinter& printer, int attempt = 0);
+
+/// Says how a clip's job ended: its file on standard output, or why not on standard error. The exit code.
+int tellEnd(const JobRecord& record, bool json);
 
 } // namespace canopy::cli

@@ -247,7 +247,7 @@ Result<JobRunner::Done> JobRunner::perform(const StartJob& job, StreamSink& sink
 
 void JobRunner::runJob(const StartJob& job, std::stop_token stop) {
     m_gauge.beginJob();
-    StreamSink sink(m_channel, job.job, m_topics, m_gauge, m_remaining, stop);
+    StreamSink sink(m_channel, job, m_topics, m_gauge, m_remaining, stop, m_pausing);
     Result<Done> summary = makeError(ErrorCode::Internal, "The engine ended without a result.");
     try {
         summary = perform(job, sink, stop);

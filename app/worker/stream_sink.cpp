@@ -1,5 +1,6 @@
 #include "app/worker/stream_sink.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -18,17 +19,21 @@ constexpr std::uint64_t kMaskBacklogBytes = std::uint64_t{8} << 20;
 
 } // namespace
 
-StreamSink::StreamSink(Channel& channel, JobId job, const Topics& topics, const MemoryGauge& gauge,
-                       RemainingTime& remaining, std::stop_token stop)
+StreamSink::StreamSink(Channel& channel, const StartJob& job, const Topics& topics, const MemoryGauge& gauge,
+                       RemainingTime& remaining, std::stop_token stop, const std::atomic<bool>& pausing)
     : m_channel(channel)
-    , m_job(job)
+    , m_job(job.job)
     , m_topics(topics)
     , m_gauge(gauge)
     , m_remaining(remaining)
     , m_stop(std::move(stop))
     , m_unitSince(steadySeconds())
-    , m_stageSince(m_unitSince) {
-    m_progress.job = job;
+    , m_stageSince(m_unitSince)
+    , m_stateBudget(job.stateBudget)
+    , m_stateSeconds(job.stateSeconds)
+    , m_stateAt(m_unitSince)
+    , m_pausing(pausing) {
+    m_progress.job = m_job;
 }
 
 bool StreamSink::wants(std::string_view topic) const {
@@ -168,6 +173,31 @@ void StreamSink::chunks(const ChunkRecord& part) {
     info.job = m_job;
     info.kind = "chunk_record";
     m_channel.sendBlob(std::move(info), toCbor(toValue(part)), false);
+}
+
+bool StreamSink::wantsState(bool stopped) {
+    constexpr double kShareOfTime = 50; // one in so many
+    m_stateSince = steadySeconds();
+    if (m_stateBudget == 0)
+        return false;
+    if (stopped)
+        return m_pausing;
+    return m_stateSince - m_stateAt >= std::max(m_stateSeconds, kShareOfTime * m_stateCost) &&
+           m_channel.hasBlobRoom(kMaskBacklogBytes);
+}
+
+void StreamSink::state(const SamplingPoint& point, std::vector<std::uint8_t> file) {
+    BlobStart info;
+    info.job = m_job;
+    info.kind = "state";
+    info.step = point.row;
+    m_channel.sendBlob(std::move(info), std::move(file), false);
+    m_stateAt = steadySeconds();
+    m_stateCost = m_stateAt - m_stateSince;
+}
+
+void StreamSink::resumed(const SamplingPoint& from) {
+    (void)m_channel.send(toValue(WorkerMessage(Resumed{m_job, toValue(from)})));
 }
 
 void StreamSink::latents(std::vector<std::uint8_t> file) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <stop_token>
 #include <string_view>
@@ -18,8 +19,10 @@ namespace canopy::worker {
 /// inference thread.
 class StreamSink : public accel::JobObserver, public accel::AskObserver, public accel::CalibrationObserver {
 public:
-    StreamSink(protocol::Channel& channel, protocol::JobId job, const Topics& topics,
-               const MemoryGauge& gauge, RemainingTime& remaining, std::stop_token stop);
+    /// `pausing`: whether a stop is a pause.
+    StreamSink(protocol::Channel& channel, const protocol::StartJob& job, const Topics& topics,
+               const MemoryGauge& gauge, RemainingTime& remaining, std::stop_token stop,
+               const std::atomic<bool>& pausing);
 
     bool wants(std::string_view topic) const override;
     void resolved(const GenerationRequest& request, const MemoryPlan& plan) override;
@@ -31,6 +34,11 @@ public:
     void attentionMasks(const std::vector<BlockBitmap>& masks) override;
     void attentionStats(std::vector<std::uint8_t> json) override;
     void chunks(const ChunkRecord& part) override;
+    std::uint64_t stateBudget() const override { return m_stateBudget; }
+    /// At most every `stateSeconds`, and so that it takes no more than a fiftieth of the time; at a pause.
+    bool wantsState(bool stopped) override;
+    void state(const SamplingPoint& point, std::vector<std::uint8_t> file) override;
+    void resumed(const SamplingPoint& from) override;
     void latents(std::vector<std::uint8_t> file) override;
     /// Waits while 64 MiB of frames wait for the client's credit; a stop ends the wait, the frame is dropped
     /// then.
@@ -62,6 +70,12 @@ private:
     double m_unitSince = 0;
     double m_stageSince = 0;
     double m_sentAt = 0;
+    const std::uint64_t m_stateBudget;
+    const double m_stateSeconds;
+    double m_stateAt = 0;    ///< when the last one was sent
+    double m_stateSince = 0; ///< when the one that is made was asked for
+    double m_stateCost = 0;  ///< seconds that the last one took
+    const std::atomic<bool>& m_pausing;
 };
 
 } // namespace canopy::worker

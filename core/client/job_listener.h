@@ -54,6 +54,8 @@ public:
     virtual void jobResolved(JobId job, const Value& request, const Value& memoryPlan) {
         (void)job, (void)request, (void)memoryPlan;
     }
+    /// Sampling goes on from a saved state: a canopy::SamplingPoint.
+    virtual void jobResumed(JobId job, const Value& point) { (void)job, (void)point; }
     /// At most 20 a second; the newest also stands in the snapshot.
     virtual void jobProgress(const protocol::Progress& progress) { (void)progress; }
     /// More of an answer, to be appended.
@@ -71,6 +73,8 @@ public:
     virtual void jobMeasured(JobId job, BlobPtr measurement) { (void)job, (void)measurement; }
     /// New entries of a ChunkRecord as CBOR, in order; where the topic "chunks" is watched.
     virtual void jobChunks(JobId job, BlobPtr part) { (void)job, (void)part; }
+    /// A state file of sampling (core/job/sampling_point.h), where JobSubmission allows for some.
+    virtual void jobState(JobId job, BlobPtr state) { (void)job, (void)state; }
     /// The final latents as the bytes of a safetensors file, before decoding starts.
     virtual void jobLatents(JobId job, BlobPtr latents) { (void)job, (void)latents; }
     /// One final frame of RGB bytes, in order; info.index of info.count.

@@ -108,6 +108,16 @@ void OpenJobs::on(const Resolved& resolved) {
     }
 }
 
+void OpenJobs::on(const Resumed& resumed) {
+    Job* job = known(resumed.job);
+    if (job == nullptr) {
+        return;
+    }
+    if (const auto listener = job->submission.listener.lock()) {
+        listener->jobResumed(resumed.job, resumed.point);
+    }
+}
+
 void OpenJobs::on(Timing timing) {
     Job* job = known(timing.job);
     if (job == nullptr) {
@@ -163,6 +173,8 @@ void OpenJobs::deliver(const BlobPtr& blob) {
             listener->jobFrame(info.job, blob);
         } else if (info.kind == "latents") {
             listener->jobLatents(info.job, blob);
+        } else if (info.kind == "state") {
+            listener->jobState(info.job, blob);
         } else if (info.kind == "token_run") {
             listener->jobTokens(info.job, blob);
         } else if (info.kind == "attention_masks") {

@@ -41,6 +41,7 @@ public:
     // What the worker says. Unknown jobs are counted as stale.
     void on(const protocol::Progress& progress);
     void on(const protocol::Resolved& resolved);
+    void on(const protocol::Resumed& resumed);
     void on(const protocol::AttentionStepDone& done);
     void on(const protocol::Words& words);
     void on(protocol::Timing timing);

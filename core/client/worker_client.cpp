@@ -134,7 +134,7 @@ public:
     }
 
     Result<void> submit(JobSubmission job) {
-        const StartJob message{job.job, job.kind, job.request, job.model};
+        const StartJob message{job.job, job.kind, job.request, job.model, job.stateBudget, job.stateSeconds};
         if (const auto frame = encodeFrame(toValue(ClientMessage(message))); !frame) {
             return frame.error();
         }
@@ -339,7 +339,7 @@ private:
                 job.view.sent = true;
                 job.view.lastProgressAt = steadySeconds();
                 const JobSubmission& s = job.submission;
-                send(StartJob{s.job, s.kind, s.request, s.model});
+                send(StartJob{s.job, s.kind, s.request, s.model, s.stateBudget, s.stateSeconds});
             }
         }
     }
@@ -770,7 +770,8 @@ private:
         if (!blob) {
             damagedBlob(blob.error());
         } else if (*blob) {
-            if (const auto recorder = currentRecorder()) {
+            // Of saved states the newest alone counts, and a recording forgets nothing.
+            if (const auto recorder = currentRecorder(); recorder && (*blob)->info.kind != "state") {
                 recorder->blob((*blob)->info.kind, (*blob)->info.hash, (*blob)->bytes);
             }
             m_jobs.deliver(*blob);
@@ -785,6 +786,7 @@ private:
 
     void on(const Progress& progress) { m_jobs.on(progress); }
     void on(const Resolved& resolved) { m_jobs.on(resolved); }
+    void on(const Resumed& resumed) { m_jobs.on(resumed); }
     void on(const AttentionStepDone& done) { m_jobs.on(done); }
     void on(const Words& words) { m_jobs.on(words); }
     void on(Timing timing) { m_jobs.on(std::move(timing)); }

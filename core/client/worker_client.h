@@ -56,8 +56,10 @@ struct WorkerClientOptions {
 struct JobSubmission {
     JobId job = 0; ///< chosen by the caller, never used twice while open
     std::string kind = "generate";
-    Value request;                       ///< toValue(GenerationRequest)
-    Value model;                         ///< toValue(ModelRecord)
+    Value request;                 ///< toValue(GenerationRequest)
+    Value model;                   ///< toValue(ModelRecord)
+    std::uint64_t stateBudget = 0; ///< see protocol::StartJob
+    double stateSeconds = 0;
     std::weak_ptr<JobListener> listener; ///< may expire: then frames and latents are dropped
 };
 

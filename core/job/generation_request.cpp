@@ -72,6 +72,8 @@ Value toValue(const GenerationRequest& r) {
         v.set("image_pixels", r.imagePixelsPath);
     if (!r.resumeLatentsPath.empty())
         v.set("resume_latents", r.resumeLatentsPath);
+    if (!r.resumeStatePath.empty())
+        v.set("resume_state", r.resumeStatePath);
     return v;
 }
 
@@ -104,6 +106,7 @@ Result<GenerationRequest> generationRequestFromValue(const Value& value) {
     reader.read("kernel_set", r.kernelSet);
     reader.read("image_pixels", r.imagePixelsPath);
     reader.read("resume_latents", r.resumeLatentsPath);
+    reader.read("resume_state", r.resumeStatePath);
     if (!reader.problem().empty())
         return makeError(ErrorCode::Malformed, reader.problem());
     if (value.contains("attention")) {

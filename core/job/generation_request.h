@@ -64,6 +64,9 @@ struct GenerationRequest {
     /// Latents of an earlier, interrupted run of the same request: skip denoising, decode these. Never
     /// stored.
     std::string resumeLatentsPath;
+    /// Saved state of an earlier run of the same request (core/job/sampling_point.h): sampling goes on from
+    /// it. Never stored.
+    std::string resumeStatePath;
 
     bool operator==(const GenerationRequest&) const = default;
 };
@@ -71,8 +74,8 @@ struct GenerationRequest {
 /// Map with "version" and one key per field: prompt, negative, model, model_path, image, width, height,
 /// frames, fps, steps, guidance, shift, seed, sampler, time_grid, precision, device, threads, vae_tiling,
 /// memory, noise_scheme, kernel_set; attention and chunks only when they are not the default, resume_latents
-/// only when set. A missing key leaves the default; unknown keys are ignored when reading, wrong types are an
-/// error.
+/// and resume_state only when set. A missing key leaves the default; unknown keys are ignored when reading,
+/// wrong types are an error.
 Value toValue(const GenerationRequest& request);
 Result<GenerationRequest> generationRequestFromValue(const Value& value);
 

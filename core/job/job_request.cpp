@@ -38,6 +38,7 @@ Result<JobRequest> jobRequestFromValue(std::string_view kind, const Value& value
 JobRequest withoutTransients(JobRequest request) {
     if (auto* clip = std::get_if<GenerationRequest>(&request)) {
         clip->resumeLatentsPath.clear();
+        clip->resumeStatePath.clear();
         clip->imagePixelsPath.clear();
     } else if (auto* ask = std::get_if<AskRequest>(&request)) {
         ask->framesFile.clear();

@@ -205,6 +205,7 @@ GenerationRequest withoutRounding(GenerationRequest r) {
     r.kernelSet.clear();
     r.imagePixelsPath.clear();
     r.resumeLatentsPath.clear();
+    r.resumeStatePath.clear();
     return r;
 }
 
@@ -237,6 +238,7 @@ GenerationRequest denseTwin(GenerationRequest r) {
     r.kernelSet.clear();
     r.imagePixelsPath.clear();
     r.resumeLatentsPath.clear();
+    r.resumeStatePath.clear();
     return r;
 }
 

@@ -185,6 +185,7 @@ Result<std::int64_t> ClipLibrary::add(const Clip& clip) {
     const std::lock_guard lock(m_impl->mutex);
     GenerationRequest stored = clip.request;
     stored.resumeLatentsPath.clear();
+    stored.resumeStatePath.clear();
     stored.imagePixelsPath.clear();
     db::Statement s(
         m_impl->handle(),

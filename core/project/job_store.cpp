@@ -303,6 +303,22 @@ Result<JobId> JobStore::append(const JobRequest& request, const JobTarget& targe
     return m_impl->inTransaction([&] { return m_impl->insert(request, target); });
 }
 
+Result<JobId> JobStore::appendPaused(const JobRequest& request, const JobTarget& target) {
+    Impl& d = *m_impl;
+    return d.inTransaction([&]() -> Result<JobId> {
+        JobTarget freed = target;
+        freed.reserved = false;
+        const auto id = d.insert(request, freed);
+        if (!id)
+            return id;
+        db::Statement s(d.handle(), "UPDATE jobs SET state = 'paused' WHERE id = ?");
+        s.bind(*id);
+        if (auto done = d.finish(s); !done)
+            return done.error();
+        return id;
+    });
+}
+
 Result<std::optional<JobRecord>> JobStore::find(JobId id) const {
     const std::lock_guard lock(m_impl->mutex);
     return m_impl->find(id);
@@ -527,6 +543,26 @@ Result<void> JobStore::resumePaused(JobId id) {
         if (sqlite3_changes(d.handle()) != 1)
             return makeError(ErrorCode::InvalidArgument,
                              "Job " + std::to_string(id) + " is not paused, so it cannot go on.");
+        return {};
+    });
+}
+
+Result<void> JobStore::requeue(JobId id, bool reserve) {
+    Impl& d = *m_impl;
+    return d.inTransaction([&]() -> Result<void> {
+        db::Statement s(
+            d.handle(),
+            "UPDATE jobs SET state = 'queued', worker_deaths = 0, code = '', sentence = '', "
+            "started_ms = 0, ended_ms = 0, reserved = ?, owner_pid = ?, owner_start = ? WHERE id = ? "
+            "AND state IN ('paused', 'interrupted', 'failed', 'quarantined')");
+        s.bind(std::int64_t{reserve}).bind(reserve ? d.self.pid : std::int64_t{0});
+        s.bind(reserve ? asColumn(d.self.startTicks) : std::int64_t{0}).bind(id);
+        if (auto done = d.finish(s); !done)
+            return done;
+        if (sqlite3_changes(d.handle()) != 1)
+            return makeError(ErrorCode::InvalidArgument,
+                             "Job " + std::to_string(id) +
+                                 " waits, is under way or has ended; it cannot go on from a saved state.");
         return {};
     });
 }

@@ -93,6 +93,8 @@ public:
     JobStore& operator=(const JobStore&) = delete;
 
     Result<JobId> append(const JobRequest& request, const JobTarget& target = {});
+    /// The same, but paused: for requeue() once its files are there.
+    Result<JobId> appendPaused(const JobRequest& request, const JobTarget& target);
     Result<std::optional<JobRecord>> find(JobId id) const;
     Result<std::vector<JobRecord>> all() const; ///< in queue order
     /// Goes up with every change by this or any other process.
@@ -131,6 +133,9 @@ public:
     /// Of a queued job that no other living program waits for.
     Result<void> pauseQueued(JobId id);
     Result<void> resumePaused(JobId id); ///< queued again at its place
+    /// A paused, interrupted, failed or quarantined job, queued again at its place; `reserve`: for this
+    /// process only. Forgets worker deaths.
+    Result<void> requeue(JobId id, bool reserve);
 
     /// A finished job that is not done, queued again at the end; forgets its worker deaths. Latents are kept.
     Result<void> retry(JobId id);

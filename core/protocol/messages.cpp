@@ -33,6 +33,7 @@ struct Fields<StartJob> {
     template <typename V, typename M>
     static void visit(V& v, M& m) {
         v("job", m.job), v("kind", m.kind), v("request", m.request), v("model", m.model);
+        v("state_budget", m.stateBudget), v("state_seconds", m.stateSeconds);
     }
 };
 
@@ -128,6 +129,15 @@ struct Fields<Resolved> {
     template <typename V, typename M>
     static void visit(V& v, M& m) {
         v("job", m.job), v("request", m.request), v("memory_plan", m.memoryPlan);
+    }
+};
+
+template <>
+struct Fields<Resumed> {
+    static constexpr std::string_view kType = "resumed";
+    template <typename V, typename M>
+    static void visit(V& v, M& m) {
+        v("job", m.job), v("point", m.point);
     }
 };
 

@@ -37,7 +37,9 @@ struct StartJob {
     JobId job = 0;
     std::string kind;
     Value request;
-    Value model; ///< what the client found when it scanned headers
+    Value model;                   ///< what the client found when it scanned headers
+    std::uint64_t stateBudget = 0; ///< bytes that a saved state of sampling may have; 0 = none is sent
+    double stateSeconds = 0;       ///< at least so long between two of them
 };
 
 struct CancelJob {
@@ -125,6 +127,12 @@ struct Resolved {
     Value memoryPlan; ///< stages -> category -> bytes
 };
 
+/// Sampling goes on from a saved state: a canopy::SamplingPoint.
+struct Resumed {
+    JobId job = 0;
+    Value point;
+};
+
 /// Times for the profiler overlay. Kept newest-wins per (job, name).
 struct Timing {
     JobId job = 0;
@@ -150,7 +158,8 @@ struct Words {
 /// "frame" (one final uint8 RGB frame, `index` of `count`), "latents" (safetensors file bytes), "token_run"
 /// (TokenRun as CBOR), "head_measurement" (HeadMeasurement as CBOR), "attention_stats" (JSON text),
 /// "attention_masks" (block masks of the step `step`, CBOR), "chunk_record" (new entries of a ChunkRecord as
-/// CBOR), the last three where their topic is watched.
+/// CBOR), "state" (a state file of sampling: core/job/sampling_point.h), but for that the last three where
+/// their topic is watched.
 struct BlobStart {
     std::uint64_t blob = 0;
     JobId job = 0;
@@ -193,7 +202,7 @@ struct Failed {
 
 using ClientMessage =
     std::variant<ClientHello, StartJob, CancelJob, PauseJob, Subscribe, BlobCredit, Shutdown>;
-using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Timing,
+using WorkerMessage = std::variant<WorkerHello, Heartbeat, LogLine, Progress, Resolved, Resumed, Timing,
                                    AttentionStepDone, Words, BlobStart, BlobChunk, Finished, Paused, Failed>;
 
 std::string_view stageName(Stage stage); ///< "load", "text", "denoise", ...

@@ -32,7 +32,8 @@ namespace canopy::protocol {
 
 inline constexpr std::uint32_t kSessionFormatVersion = 1;
 
-/// What a recording keeps: nothing; messages; also previews and bitmaps; also latents and final frames.
+/// What a recording keeps: nothing; messages; also previews and bitmaps; also latents, states and
+/// final frames.
 enum class SessionLevel : std::uint8_t { Off, Scalars, Masks, State };
 
 struct SessionWriterOptions {

@@ -60,7 +60,7 @@ bool SessionWriter::keepsBlob(std::string_view kind) const {
     case SessionLevel::Scalars:
         return false;
     case SessionLevel::Masks:
-        return kind != "latents" && kind != "frame";
+        return kind != "latents" && kind != "frame" && kind != "state";
     case SessionLevel::State:
         return true;
     }

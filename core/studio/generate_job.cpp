@@ -75,6 +75,14 @@ std::filesystem::path baseFileOf(const StudioOptions& options, JobId job) {
     return options.stateFolder / ("job-" + std::to_string(job) + ".base.safetensors");
 }
 
+std::filesystem::path stateFileOf(const StudioOptions& options, JobId job) {
+    return options.stateFolder / ("job-" + std::to_string(job) + ".canopy");
+}
+
+std::filesystem::path stateInputOf(const StudioOptions& options, JobId job) {
+    return options.stateFolder / ("job-" + std::to_string(job) + ".state.safetensors");
+}
+
 std::filesystem::path measuringFolderOf(const StudioOptions& options) {
     return options.stateFolder / "speed";
 }
@@ -83,6 +91,8 @@ void forgetJobFiles(const StudioOptions& options, JobId job) {
     ::unlink(latentsFileOf(options, job).c_str());
     ::unlink(imageFileOf(options, job).c_str());
     ::unlink(baseFileOf(options, job).c_str());
+    ::unlink(stateFileOf(options, job).c_str());
+    ::unlink(stateInputOf(options, job).c_str());
 }
 
 GenerateJob::GenerateJob(JobRecord record, const JobTools& tools)
@@ -123,6 +133,23 @@ Result<void> GenerateJob::start() {
     if (auto problem = memoryProblem(plan, r, m_tools.workerBytes()))
         return *problem;
 
+    std::error_code ec;
+    if (!m_job.latentsFile.empty() && std::filesystem::exists(m_job.latentsFile, ec)) {
+        r.resumeLatentsPath = m_job.latentsFile;
+        m_latentsSaved = true;
+    } else {
+        goOnFromState();
+    }
+    m_base = r.chunks.basePath;
+    if (r.resumeLatentsPath.empty() && r.resumeStatePath.empty())
+        if (auto gathered = gatherInputs(); !gathered)
+            return gathered;
+    m_plannedBytes = plan.peakBytes(r.device);
+    return {};
+}
+
+Result<void> GenerateJob::gatherInputs() {
+    GenerationRequest& r = m_request;
     if (!r.imagePath.empty()) {
         r.imagePixelsPath = imageFileOf(m_tools.options, m_job.id);
         auto written = r.chunks.givenFrames > 0 ? writeGivenVideo(r, r.imagePixelsPath)
@@ -135,15 +162,28 @@ Result<void> GenerateJob::start() {
                                 baseFileOf(m_tools.options, m_job.id));
         if (!base)
             return base.error();
-        m_base = std::exchange(r.chunks.basePath, base->string());
+        r.chunks.basePath = base->string();
     }
-    std::error_code ec;
-    if (!m_job.latentsFile.empty() && std::filesystem::exists(m_job.latentsFile, ec)) {
-        r.resumeLatentsPath = m_job.latentsFile;
-        m_latentsSaved = true;
-    }
-    m_plannedBytes = plan.peakBytes(r.device);
     return {};
+}
+
+void GenerateJob::goOnFromState() {
+    const auto file = stateFileOf(m_tools.options, m_job.id);
+    std::error_code ec;
+    if (!std::filesystem::exists(file, ec))
+        return;
+    auto saved = readClipState(file);
+    const auto input = stateInputOf(m_tools.options, m_job.id);
+    Result<void> written = saved ? writeFileAtomically(input, std::span<const std::uint8_t>(saved->state))
+                                 : Result<void>(saved.error());
+    if (!written) {
+        m_tools.note("\"" + jobTitle(m_request.prompt) +
+                     "\" begins anew, because its saved state cannot be used: " + written.error().message);
+        return;
+    }
+    m_request.resumeStatePath = input;
+    m_from = saved->point;
+    m_chunks = std::move(saved->chunks);
 }
 
 std::optional<client::JobSubmission> GenerateJob::submission() {
@@ -152,14 +192,20 @@ std::optional<client::JobSubmission> GenerateJob::submission() {
     submission.kind = "generate";
     submission.request = toValue(m_request);
     submission.model = toValue(m_model);
+    submission.stateBudget = m_tools.options.stateBudgetBytes;
+    submission.stateSeconds = m_tools.options.stateSeconds;
     return submission;
 }
 
 void GenerateJob::take(StudioEvent event) {
     if (auto* told = std::get_if<JobResolved>(&event)) {
         resolved(*told);
+    } else if (auto* went = std::get_if<JobResumed>(&event)) {
+        resumedAt(*went);
     } else if (auto* blob = std::get_if<JobBlob>(&event)) {
-        if (blob->blob->info.kind == "latents")
+        if (blob->blob->info.kind == "state")
+            stateArrived(blob->blob);
+        else if (blob->blob->info.kind == "latents")
             latentsArrived(blob->blob);
         else if (blob->blob->info.kind == "frame")
             frameArrived(blob->blob);
@@ -189,6 +235,33 @@ void GenerateJob::resolved(const JobResolved& told) {
     if (const std::uint64_t peak = planPeak(told.memoryPlan, m_request.device); peak > 0)
         m_plannedBytes = peak;
     m_tools.told(m_tools.jobs.setResolved(m_job.id, m_request));
+}
+
+void GenerateJob::resumedAt(const JobResumed& resumed) {
+    auto point = samplingPointFromValue(resumed.point);
+    if (!point) {
+        m_tools.note("The engine does not say from where the clip goes on: " + point.error().message);
+        return;
+    }
+    m_resumed = *point;
+    m_tools.note("\"" + jobTitle(m_request.prompt) + "\" goes on from " + pointWords(*point) + "." +
+                 (point->exact ? ""
+                               : " Its keys were too many to be saved and are made anew there, so it may "
+                                 "differ a little from a clip that was never stopped."));
+}
+
+void GenerateJob::stateArrived(const client::BlobPtr& state) {
+    auto point = pointOf(state->bytes);
+    if (!point) {
+        m_tools.note("The engine sent a state that cannot be read: " + point.error().message);
+        return;
+    }
+    if (!m_keeper)
+        m_keeper = std::make_unique<StateKeeper>(stateFileOf(m_tools.options, m_job.id));
+    m_stateArrived = true;
+    GenerationRequest request = m_request;
+    request.chunks.basePath = m_base;
+    m_keeper->keep({std::move(request), m_job.target, *point, m_chunks, state->bytes});
 }
 
 void GenerateJob::latentsArrived(const client::BlobPtr& latents) {
@@ -225,6 +298,8 @@ void GenerateJob::chunksArrived(const client::BlobPtr& part) {
     }
     for (const auto& row : record->rows)
         m_rowSeconds += row.milliseconds / 1000;
+    if (record->run && m_from && m_chunks.run)
+        return; // the rows before the saved state are there already
     append(m_chunks, std::move(*record));
     m_forecast = chunkForecast(m_chunks, m_rowAt - m_samplingAt - m_rowSeconds);
     m_chunksShown.reset();
@@ -337,6 +412,7 @@ Result<bool> GenerateJob::succeed(const Value& workerSummary) {
     m_tools.thumbnail(m_job.id, std::move(thumbnail));
     if (done && !isMeasurement)
         keepLatents();
+    m_keeper.reset();
     if (done)
         forgetJobFiles(m_tools.options, m_job.id);
     return true;
@@ -345,21 +421,36 @@ Result<bool> GenerateJob::succeed(const Value& workerSummary) {
 void GenerateJob::abandon(bool keepParts) {
     // Without saved latents the fragments of the video are all that is left.
     m_tools.encoder.abandon(keepParts && !m_latentsSaved);
+    m_keeper.reset(); // writes what waits
     if (!keepParts)
         forgetJobFiles(m_tools.options, m_job.id);
 }
 
 std::string GenerateJob::pause() {
     m_tools.encoder.abandon(false);
-    return m_latentsSaved ? "Paused before its pictures are written" : "Paused at its beginning";
+    if (m_latentsSaved)
+        return "Paused before its pictures are written";
+    std::optional<SamplingPoint> point = m_from;
+    if (m_keeper) {
+        const auto kept = m_keeper->settle();
+        if (!kept)
+            m_tools.note(
+                "The clip is paused, but where it stands could not be saved; it goes on from what was "
+                "saved before, or anew: " +
+                kept.error().message);
+        else if (*kept)
+            point = *kept;
+    }
+    return point ? "Paused at " + pointWords(*point) : "Paused at its beginning";
 }
 
 void GenerateJob::failed(const Error& error) {
     m_tools.encoder.abandon(false);
-    if (m_request.resumeLatentsPath.empty() && m_job.latentsFile.empty())
+    if (m_request.resumeLatentsPath.empty() && m_job.latentsFile.empty() && m_request.resumeStatePath.empty())
         return;
-    // Saved latents that do not fit or are damaged would fail every retry: start anew the next time.
+    // Latents or a state that do not fit or are damaged would fail every retry: start anew the next time.
     if (error.code == ErrorCode::Mismatch || error.code == ErrorCode::Malformed) {
+        m_keeper.reset();
         m_tools.told(m_tools.jobs.setLatents(m_job.id, {}));
         forgetJobFiles(m_tools.options, m_job.id);
     }
@@ -412,6 +503,8 @@ void GenerateJob::describe(JobProgress& progress) const {
 Value GenerateJob::summaryWithTimes(const Value& summary) const {
     Value v = summary.isMap() ? summary : Value{Value::Map{}};
     v.set("make_seconds", steadySeconds() - m_startedAt);
+    if (m_resumed)
+        v.set("resumed_at", toValue(*m_resumed));
     return v;
 }
 
@@ -419,6 +512,7 @@ std::string GenerateJob::metadataText(const Value& summary) const {
     GenerationRequest stored = m_request;
     stored.modelPath.clear(); // the id says which; the path is this machine's business
     stored.resumeLatentsPath.clear();
+    stored.resumeStatePath.clear();
     stored.imagePixelsPath.clear();
     const std::string label = m_model.defaults.label.empty() ? m_model.id : m_model.defaults.label;
 #if CANOPY_HAS_MEDIA

@@ -3,6 +3,7 @@
 // Private to core/studio: from a claimed clip to its file.
 
 #include "core/studio/running_job.h"
+#include "core/studio/state_keeper.h"
 
 namespace canopy {
 
@@ -19,7 +20,7 @@ public:
     void abandon(bool keepParts) override;
     std::string pause() override;
     void failed(const Error& error) override;
-    bool resumable() const override { return m_latentsSaved; }
+    bool resumable() const override { return m_latentsSaved || m_from || m_stateArrived; }
     bool stopsQueue(const Error& error) const override;
     std::uint64_t plannedBytes() const override { return m_plannedBytes; }
     double roughFraction(const JobProgress& progress) const override;
@@ -31,6 +32,11 @@ public:
 
 private:
     void resolved(const JobResolved& resolved);
+    Result<void> gatherInputs(); ///< the first image or video, the earlier clip
+    /// What an earlier run saved; without it, or where it cannot be used, the clip begins anew.
+    void goOnFromState();
+    void resumedAt(const JobResumed& resumed);
+    void stateArrived(const client::BlobPtr& state);
     void latentsArrived(const client::BlobPtr& latents);
     void statsArrived(const client::BlobPtr& json);
     void chunksArrived(const client::BlobPtr& part);
@@ -52,8 +58,12 @@ private:
     bool m_latentsCame = false; ///< sampling is over
     bool m_encoderBegun = false;
     bool m_encodingTold = false;
-    bool m_finishing = false; ///< all frames are with the encoder
-    std::string m_base;       ///< the earlier clip, as it was asked for
+    bool m_finishing = false;               ///< all frames are with the encoder
+    std::string m_base;                     ///< the earlier clip, as it was asked for
+    std::optional<SamplingPoint> m_from;    ///< of the saved state that this run was given
+    std::optional<SamplingPoint> m_resumed; ///< as the engine said
+    bool m_stateArrived = false;
+    std::unique_ptr<StateKeeper> m_keeper; ///< from the first state on
     ChunkRecord m_chunks;
     std::shared_ptr<const ChunkRecord> m_chunksShown; ///< copy of m_chunks; null when that has grown
     ChunkForecast m_forecast;

@@ -34,6 +34,12 @@ std::deque<StudioEvent> Inbox::wait(std::chrono::milliseconds atMost) {
 void Inbox::jobResolved(JobId job, const Value& request, const Value& memoryPlan) {
     push(JobResolved{job, request, memoryPlan});
 }
+void Inbox::jobResumed(JobId job, const Value& point) {
+    push(JobResumed{job, point});
+}
+void Inbox::jobState(JobId job, client::BlobPtr state) {
+    push(JobBlob{job, std::move(state)});
+}
 void Inbox::jobWords(JobId job, const std::string& text) {
     push(JobWords{job, text});
 }

@@ -23,7 +23,7 @@ struct JobResolved {
     Value request;
     Value memoryPlan;
 };
-/// A blob that must not be lost: "latents", "frame", "token_run", "chunk_record", telemetry.
+/// A blob that must not be lost: "latents", "state", "frame", "token_run", "chunk_record", telemetry.
 struct JobBlob {
     JobId job = 0;
     client::BlobPtr blob;
@@ -33,12 +33,17 @@ struct JobAttention {
     JobId job = 0;
     Value step;
 };
+/// Sampling goes on from a saved state.
+struct JobResumed {
+    JobId job = 0;
+    Value point;
+};
 /// More of an answer.
 struct JobWords {
     JobId job = 0;
     std::string text;
 };
-using StudioEvent = std::variant<JobResolved, JobBlob, JobAttention, JobWords, client::JobOutcome,
+using StudioEvent = std::variant<JobResolved, JobResumed, JobBlob, JobAttention, JobWords, client::JobOutcome,
                                  EncodeReport, SampleReport>;
 JobId jobOf(const StudioEvent& event);
 
@@ -52,6 +57,8 @@ public:
     std::deque<StudioEvent> wait(std::chrono::milliseconds atMost);
 
     void jobResolved(JobId job, const Value& request, const Value& memoryPlan) override;
+    void jobResumed(JobId job, const Value& point) override;
+    void jobState(JobId job, client::BlobPtr state) override;
     void jobWords(JobId job, const std::string& text) override;
     void jobLatents(JobId job, client::BlobPtr latents) override;
     void jobFrame(JobId job, client::BlobPtr frame) override;

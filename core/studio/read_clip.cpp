@@ -24,6 +24,7 @@ Result<GenerationRequest> readClipRequest(const std::filesystem::path& file) {
     // A file from outside names no files of ours.
     request->modelPath.clear();
     request->resumeLatentsPath.clear();
+    request->resumeStatePath.clear();
     request->imagePixelsPath.clear();
     return request;
 }

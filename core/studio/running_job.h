@@ -80,6 +80,10 @@ std::unique_ptr<RunningJob> makeRunningJob(JobRecord record, const JobTools& too
 std::filesystem::path latentsFileOf(const StudioOptions& options, JobId job);
 std::filesystem::path imageFileOf(const StudioOptions& options, JobId job);
 std::filesystem::path baseFileOf(const StudioOptions& options, JobId job);
+/// "job-17.canopy" in the state folder: what the unfinished clip goes on from (core/studio/clip_state.h).
+std::filesystem::path stateFileOf(const StudioOptions& options, JobId job);
+/// The same as the engine takes it: a safetensors file.
+std::filesystem::path stateInputOf(const StudioOptions& options, JobId job);
 void forgetJobFiles(const StudioOptions& options, JobId job);
 /// "chunks/clip-17.cbor" in the data folder: the ChunkRecord of a finished job.
 std::filesystem::path chunkFileOf(const StudioOptions& options, JobId job);

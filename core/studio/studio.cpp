@@ -8,6 +8,7 @@
 #include "core/studio/answer_file.h"
 #include "core/studio/base_clip.h"
 #include "core/studio/clip_encoder.h"
+#include "core/studio/clip_state.h"
 #include "core/studio/conductor.h"
 #include "core/studio/memory_check.h"
 #include "core/studio/read_clip.h"
@@ -21,6 +22,27 @@ std::string oneALine(const std::vector<std::string>& sentences) {
     for (const std::string& sentence : sentences)
         text += (text.empty() ? "" : "\n") + sentence;
     return text;
+}
+
+/// The job that a file is the saved state of, or whose recording it is; null = none in the list. A recording
+/// holds no state of its own, since the newest alone counts.
+const JobRecord* jobOfState(const std::filesystem::path& file, const std::vector<JobRecord>& jobs,
+                            const StudioOptions& options) {
+    std::error_code ec;
+    const auto recorded = recordedJob(file);
+    for (const JobRecord& job : jobs) {
+        const auto state = stateFileOf(options, job.id);
+        if (std::filesystem::equivalent(file, state, ec))
+            return &job;
+        const auto* clip = job.clip();
+        const bool same = recorded && recorded->job == job.id && clip &&
+                          clip->prompt == recorded->request.prompt && clip->seed == recorded->request.seed;
+        const bool unfinished = job.state == JobState::Interrupted || job.state == JobState::Paused ||
+                                job.state == JobState::Failed || job.state == JobState::Quarantined;
+        if (same && unfinished)
+            return &job;
+    }
+    return nullptr;
 }
 
 } // namespace
@@ -258,6 +280,54 @@ Result<void> Studio::resumeJob(JobId id) {
     auto done = m_impl->jobs->resumePaused(id);
     m_impl->conductor->wake();
     return done;
+}
+
+Result<JobId> Studio::resumeClip(const std::filesystem::path& file, JobTarget target) {
+    const bool reserve = m_impl->options.onlyReservedJobs;
+    const bool named = !target.file.empty() || !target.framesDir.empty();
+    const auto jobs = m_impl->jobs->all();
+    if (!jobs)
+        return jobs.error();
+    if (const JobRecord* job = jobOfState(file, *jobs, m_impl->options)) {
+        if (named)
+            return makeError(
+                ErrorCode::InvalidArgument,
+                "This clip is a job in the list, whose place is decided: " +
+                    (job->target.file.empty() ? std::string("the clip folder") : job->target.file.string()) +
+                    ". Leave the new place out.");
+        // Without a state (it was stopped too early for one) the job begins anew.
+        const auto state = stateFileOf(m_impl->options, job->id);
+        if (std::error_code ec; std::filesystem::exists(state, ec))
+            if (auto whole = readClipState(state); !whole)
+                return whole.error();
+        if (auto queued = m_impl->jobs->requeue(job->id, reserve); !queued)
+            return queued.error();
+        m_impl->conductor->wake();
+        return job->id;
+    }
+    auto saved = readClipState(file);
+    if (!saved)
+        return saved.error();
+    if (!named)
+        target = saved->target;
+    const StartCheck checked = check(saved->request);
+    if (!checked.problems.empty())
+        return makeError(ErrorCode::InvalidArgument, oneALine(checked.problems));
+    // Not to be claimed before its state is there.
+    const auto id = m_impl->jobs->appendPaused(checked.request, target);
+    if (!id)
+        return id;
+    saved->target = target;
+    auto ready = writeClipState(stateFileOf(m_impl->options, *id), *saved);
+    if (ready)
+        ready = m_impl->jobs->requeue(*id, reserve);
+    if (!ready) {
+        (void)m_impl->jobs->remove(*id);
+        m_impl->conductor->forgetFiles(*id);
+        return ready.error();
+    }
+    m_impl->conductor->wake();
+    return id;
 }
 
 Result<void> Studio::retry(JobId id) {

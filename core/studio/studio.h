@@ -45,6 +45,10 @@ struct StudioOptions {
     /// Where the record of a clip's chunks is written, as JSON, when the clip is done; empty = nowhere beside
     /// the data folder. The last clip's, so for one job.
     std::filesystem::path chunkRecordFile;
+    /// What the state of an unfinished clip may take on disk and between two programs; a larger one is saved
+    /// without its keys, which are made anew when it goes on. 0 = none is saved.
+    std::uint64_t stateBudgetBytes = std::uint64_t{512} << 20;
+    double stateSeconds = 20;   ///< at least so long between two saved states
     bool recordLatents = false; ///< in recordFile: latents and frames too, so that a clip can be built on it
     std::filesystem::path recordFile; ///< session file (.canopy) of this worker connection; empty = none
 };
@@ -104,6 +108,10 @@ public:
     Result<void> pauseJob(JobId id);
     Result<void>
     resumeJob(JobId id); ///< queued again at its place; it ends with the bits of one never paused
+    /// Goes on with the unfinished clip of a saved state: a job's own file in the state folder, or a session
+    /// recorded with its state. The former is that job again, the latter a new one. An empty target: as the
+    /// clip was asked for. What was saved is told by a note when the engine has taken it.
+    Result<JobId> resumeClip(const std::filesystem::path& file, JobTarget target = {});
     Result<void> retry(JobId id);
     Result<JobId> duplicate(JobId id);
     Result<void> remove(JobId id);

@@ -50,6 +50,7 @@ const std::map<std::string, void (*)(const ParityCase&), std::less<>> kKinds = {
     {"flowcache_decisions", checkFlowCacheDecisions},
     {"kv_compression", checkKvCompression},
     {"teacache_skyreels", checkTeaCacheSkyReels},
+    {"flowcache_skyreels", checkFlowCacheSkyReels},
     {"magi_kv_timeline", checkMagiKvTimeline},
 };
 

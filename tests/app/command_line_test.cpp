@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -145,10 +146,16 @@ TEST_CASE("sparse attention is resolved, and what the chosen method does not rea
 TEST_CASE("clips in blocks are resolved, and what the other choices make meaningless is refused") {
     const Home home;
     const std::string ask = "generate --prompt 'a red boat' --dry-run --progress jsonl --steps 20 ";
-    const auto good =
-        home.run(ask + "--mode chunked --block-frames 3 --ar-step 5 --segments 1 --cache flowcache "
-                       "--hit-rate 0.4 --cache-quantity residual --kv-budget 5 --kv-lambda 0.2 "
-                       "--finalize-kv none --force-steps 1:2-4 --frames 33 --stats s.json");
+    // A fit of one's own; without any, what is judged by time is refused.
+    const auto plain = parseJson(home.run(ask).out);
+    REQUIRE(plain.ok());
+    const std::string model = (*plain)["request"]["model"].asString();
+    std::ofstream(home.path("fit.json"))
+        << R"({"version":1,"model":")" << model << R"(","polynomial":[0,0,0,1,0]})";
+    const auto good = home.run(ask + "--cache-fit " + home.path("fit.json") +
+                               " --mode chunked --block-frames 3 --ar-step 5 --segments 1 --cache flowcache "
+                               "--hit-rate 0.4 --cache-quantity residual --kv-budget 5 --kv-lambda 0.2 "
+                               "--finalize-kv none --force-steps 1:2-4 --frames 33 --stats s.json");
     CHECK_MESSAGE(good.code == 0, good.err << good.out);
     const auto plan = parseJson(good.out.substr(0, good.out.find('\n')));
     REQUIRE(plan.ok());
@@ -161,6 +168,12 @@ TEST_CASE("clips in blocks are resolved, and what the other choices make meaning
     CHECK(chunks["warmup"].asInt() == 5);
     CHECK(chunks["forced"].asArray().size() == 1);
     CHECK(!has(home.run(ask).out, "\"chunks\""));
+    if (!std::filesystem::exists(environment("CANOPY_SOURCE_DIR") +
+                                 "/resources/models/starter-video/canopy-reuse.json")) {
+        const auto unknown = home.run(ask + "--mode chunked --cache flowcache --hit-rate 0.4");
+        CHECK(unknown.code == 3);
+        CHECK(has(unknown.out, "No calibration of reuse is known"));
+    }
 
     for (const char* wrong :
          {"--kv-budget 5", "--mode chunked --hit-rate 0.3", "--mode chunked --kv-lambda 0.2",

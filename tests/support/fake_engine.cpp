@@ -19,6 +19,8 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/value_codec.h"
+#include "core/formats/safetensors.h"
+#include "core/job/sampling_point.h"
 #include "core/job/settings_schema.h"
 #include "tests/support/fake_chunks.h"
 #include "tests/support/fake_tokens.h"
@@ -168,13 +170,27 @@ private:
             observer.frame(sent, r.frames, r.width, r.height, fakeFrame(r.seed, sent, r.width, r.height));
             ++sent;
         };
-        observer.stage("denoise", 0, rows);
-        for (int step = 0; step < rows; ++step) {
+        int begin = 0;
+        if (!r.resumeStatePath.empty()) {
+            const auto saved = SafetensorsFile::open(r.resumeStatePath);
+            const auto point = saved ? statePoint(saved->header()) : Result<SamplingPoint>(saved.error());
+            if (!point)
+                return point.error();
+            begin = point->row;
+            observer.resumed(*point);
+        }
+        const auto save = [&](int step, bool stopped) {
+            if (step > 0 && !chunked && observer.wantsState(stopped))
+                observer.state({.row = step, .rows = rows}, fakeState(r, step));
+        };
+        observer.stage("denoise", begin, rows);
+        for (int step = begin; step < rows; ++step) {
             const double stepStart = steadySeconds();
             pass("step");
             for (int block = 0; block < blocks; ++block) {
                 pass("block");
                 if (!work(stop)) {
+                    save(step, true);
                     return makeError(ErrorCode::Cancelled, "Cancelled.");
                 }
                 observer.block(block + 1, blocks);
@@ -201,6 +217,7 @@ private:
                         sendFrame();
             }
             observer.stage("denoise", step + 1, rows);
+            save(step + 1, false);
         }
         if (r.attention.method != AttentionMethod::Dense && observer.wants("attention_stats"))
             observer.attentionStats(attentionStats(r, model));
@@ -221,6 +238,16 @@ private:
         summary.plannedBytes = 2 << 20;
         summary.peakBytes = 2 << 20;
         return summary;
+    }
+
+    static std::vector<std::uint8_t> fakeState(const GenerationRequest& r, int step) {
+        const SamplingPoint point{.row = step, .rows = r.steps};
+        const std::vector<std::uint8_t> bytes(64, static_cast<std::uint8_t>(step));
+        return writeSafetensors({{"latents", DType::U8, {bytes.size()}, bytes}},
+                                {{std::string(kStateVersionKey), std::to_string(kStateVersion)},
+                                 {std::string(kStatePointKey), toJson(toValue(point))},
+                                 {std::string(kStateRequestKey), stateIdentity(r)},
+                                 {std::string(kStateValuesKey), "{}"}});
     }
 
     /// Every head keeps its threshold's square; one dense call a layer.

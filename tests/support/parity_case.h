@@ -76,6 +76,7 @@ void checkMagiSchedule(const ParityCase&);
 void checkFlowCacheDecisions(const ParityCase&);
 void checkKvCompression(const ParityCase&);
 void checkTeaCacheSkyReels(const ParityCase&);
+void checkFlowCacheSkyReels(const ParityCase&);
 void checkMagiKvTimeline(const ParityCase&);
 
 } // namespace canopy::test

@@ -71,6 +71,31 @@ std::vector<DecisionReason> LatentFeatureL1::reasons(const RowInfo& row) const {
     return m_pending.reasons;
 }
 
+void LatentFeatureL1::save(StateParts& parts) const {
+    Value::Array chunks;
+    for (const auto& [index, chunk] : m_chunks) {
+        chunks.push_back(listOf(index, chunk.row, chunk.rule.accumulated, chunk.change));
+        parts.put("policy.feature." + std::to_string(index), chunk.feature);
+    }
+    parts.values.set("latent_feature", std::move(chunks));
+}
+
+void LatentFeatureL1::restore(const StateParts& parts) {
+    m_chunks.clear();
+    m_pending = {};
+    for (const Value& entry : parts.values["latent_feature"].asArray()) {
+        const auto& fields = entry.asArray();
+        if (fields.size() != 4)
+            throw std::invalid_argument("a chunk of the reuse policy lacks fields");
+        const auto index = static_cast<int>(fields[0].asInt());
+        const auto feature = parts.get("policy.feature." + std::to_string(index));
+        if (!feature.defined())
+            throw std::invalid_argument("a feature of the reuse policy is missing");
+        m_chunks[index] = {ChangeRule{m_settings.threshold, fields[2].asDouble()}, feature,
+                           static_cast<int>(fields[1].asInt()), fields[3].asDouble()};
+    }
+}
+
 double LatentFeatureL1::accumulated(int chunk) const {
     const auto* state = known(chunk);
     return state ? state->rule.accumulated : 0;

@@ -30,6 +30,8 @@ public:
     void commit(const RowInfo& row, const std::vector<RowDecision>& decisions) override;
 
     std::vector<DecisionReason> reasons(const RowInfo& row) const override;
+    void save(StateParts& parts) const override;
+    void restore(const StateParts& parts) override;
 
     double accumulated(int chunk) const; ///< since the chunk was last computed
     double lastChange(int chunk) const;  ///< in its last row; -1 when it had none before

@@ -43,4 +43,17 @@ void TeaCacheRow::commit(const RowInfo& row, const std::vector<RowDecision>& dec
     m_pending = {};
 }
 
+void TeaCacheRow::save(StateParts& parts) const {
+    parts.values.set("tea_cache", m_rule.accumulated);
+    parts.put("policy.before", m_before);
+}
+
+void TeaCacheRow::restore(const StateParts& parts) {
+    if (!parts.values["tea_cache"].isNumber())
+        throw std::invalid_argument("the sum of the reuse policy is missing");
+    m_rule.accumulated = parts.values["tea_cache"].asDouble();
+    m_before = parts.get("policy.before");
+    m_pending = {};
+}
+
 } // namespace canopy::accel

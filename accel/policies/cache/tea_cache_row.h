@@ -27,6 +27,8 @@ public:
     /// `decisions` may compute what decide() would have reused; the row counts as reused only as a whole.
     void commit(const RowInfo& row, const std::vector<RowDecision>& decisions) override;
     std::vector<DecisionReason> reasons(const RowInfo& row) const override;
+    void save(StateParts& parts) const override;
+    void restore(const StateParts& parts) override;
     double accumulated() const { return m_rule.accumulated; }
 
 private:

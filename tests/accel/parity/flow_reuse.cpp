@@ -96,24 +96,6 @@ void checkPolynomials(const ParityCase& reference) {
     }
 }
 
-/// SkyReels-V2 of a case that exists in the original key layout only.
-DitConfig originalConfig(const ParityCase& reference) {
-    const auto json = reference.config();
-    DitConfig config;
-    config.family = ModelFamily::SkyReelsDf;
-    config.heads = static_cast<int>(json["num_attention_heads"].asInt());
-    config.headDim = static_cast<int>(json["attention_head_dim"].asInt());
-    config.layers = static_cast<int>(json["num_layers"].asInt());
-    config.ffnDim = static_cast<int>(json["ffn_dim"].asInt());
-    config.textDim = static_cast<int>(json["text_dim"].asInt());
-    config.freqDim = static_cast<int>(json["freq_dim"].asInt());
-    config.inChannels = static_cast<int>(json["in_channels"].asInt());
-    config.outChannels = static_cast<int>(json["out_channels"].asInt());
-    config.fpsEmbedding = json["inject_sample_info"].asBool();
-    config.eps = json["eps"].asDouble();
-    return config;
-}
-
 /// State of one guidance branch in the public TeaCache, which counts calls and not rows.
 struct BranchCache {
     ChangeRule rule;
@@ -125,7 +107,7 @@ struct BranchCache {
 
 void checkTeaCacheSkyReels(const ParityCase& reference) {
     checkPolynomials(reference);
-    const auto dit = loadDit(originalConfig(reference), reference.weightFiles().front());
+    const auto dit = loadDit(originalDitConfig(reference), reference.weightFiles().front());
     const auto context = dit->embedText(reference.tensor("in.context")[0]);
     const auto negative = dit->embedText(reference.tensor("in.negative_context")[0]);
     for (const auto& run : reference.json()["runs"].asArray()) {

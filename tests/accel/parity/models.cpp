@@ -32,6 +32,23 @@ DitConfig ditConfig(const ParityCase& reference) {
     return *config;
 }
 
+DitConfig originalDitConfig(const ParityCase& reference) {
+    const auto json = reference.config();
+    DitConfig config;
+    config.family = ModelFamily::SkyReelsDf;
+    config.heads = static_cast<int>(json["num_attention_heads"].asInt());
+    config.headDim = static_cast<int>(json["attention_head_dim"].asInt());
+    config.layers = static_cast<int>(json["num_layers"].asInt());
+    config.ffnDim = static_cast<int>(json["ffn_dim"].asInt());
+    config.textDim = static_cast<int>(json["text_dim"].asInt());
+    config.freqDim = static_cast<int>(json["freq_dim"].asInt());
+    config.inChannels = static_cast<int>(json["in_channels"].asInt());
+    config.outChannels = static_cast<int>(json["out_channels"].asInt());
+    config.fpsEmbedding = json["inject_sample_info"].asBool();
+    config.eps = json["eps"].asDouble();
+    return config;
+}
+
 Umt5Config umt5Config(const ParityCase& reference) {
     const auto config = parseUmt5Config(reference.config());
     REQUIRE_MESSAGE(config.ok(), config.error().message);

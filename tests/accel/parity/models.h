@@ -11,6 +11,8 @@ namespace canopy::test {
 
 /// Configurations as the product reads them from the case's config.json.
 DitConfig ditConfig(const ParityCase& reference);
+/// Of a SkyReels-V2 case that exists in the original key layout only.
+DitConfig originalDitConfig(const ParityCase& reference);
 Umt5Config umt5Config(const ParityCase& reference);
 
 /// Strictly loaded float32 models; a report of differences fails the test.

@@ -23,7 +23,7 @@ Value someMap() {
 /// One of each kind, every field different from its default.
 std::vector<ClientMessage> clientMessages() {
     return {ClientHello{7, 0x8000000000000001u, LogLevel::Trace},
-            StartJob{3, "generate", someMap(), someMap()},
+            StartJob{3, "generate", someMap(), someMap(), 1 << 20, 2.5},
             CancelJob{4},
             PauseJob{4},
             Subscribe{{"preview", "block_times"}},
@@ -43,6 +43,7 @@ std::vector<WorkerMessage> workerMessages() {
             Finished{5, someMap(), someMap()},
             Failed{5, makeError(ErrorCode::OutOfMemory, "needed 3 GB, free 2"), someMap()},
             Paused{5},
+            Resumed{5, someMap()},
             Words{5, " und dann \xE2\x80\x94"},
             AttentionStepDone{5, someMap()}};
 }

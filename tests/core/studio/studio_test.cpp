@@ -74,6 +74,13 @@ struct Home {
         std::sort(list.begin(), list.end());
         return list;
     }
+    std::vector<std::filesystem::path> states() const {
+        auto list = files("state");
+        std::erase_if(list, [](const auto& p) {
+            return p.extension() != ".canopy" && p.string().find(".state.") == std::string::npos;
+        });
+        return list;
+    }
     std::vector<std::filesystem::path> latents() const {
         auto list = files("state");
         std::erase_if(list, [](const auto& p) { return p.string().find("latents") == std::string::npos; });
@@ -113,6 +120,12 @@ JobId press(Studio& studio, const GenerationRequest& r, const JobTarget& target 
 
 bool has(const std::string& text, std::string_view part) {
     return text.find(part) != std::string::npos;
+}
+
+bool told(const Studio& studio, std::string_view part) {
+    const auto s = studio.snapshot();
+    return std::any_of(s->notes.begin(), s->notes.end(),
+                       [&](const std::string& note) { return has(note, part); });
 }
 
 } // namespace
@@ -311,7 +324,7 @@ TEST_CASE("a clip pauses, lets the others go on, outlives the program and goes o
         const auto s = waitUntil(*studio, [&](const StudioSnapshot& x) {
             return x.find(first)->record.state == JobState::Paused;
         });
-        CHECK(s->find(first)->words.starts_with("Paused"));
+        CHECK(s->find(first)->words.starts_with("Paused at step "));
         CHECK(s->find(first)->canResume);
         CHECK(s->find(first)->canCancel);
         CHECK_FALSE(s->find(first)->canPause);
@@ -326,7 +339,11 @@ TEST_CASE("a clip pauses, lets the others go on, outlives the program and goes o
     waitUntil(*studio, [&](const StudioSnapshot& x) { return x.find(first) != nullptr; });
     CHECK(studio->snapshot()->find(first)->record.state == JobState::Paused);
     REQUIRE(studio->resumeJob(first));
-    CHECK(waitEnd(*studio, first).record.state == JobState::Done);
+    const JobRow done = waitEnd(*studio, first);
+    CHECK(done.record.state == JobState::Done);
+    CHECK(done.record.summary["resumed_at"]["row"].asInt() >= 1);
+    CHECK(told(*studio, "goes on from step"));
+    CHECK(home.states().empty());
     REQUIRE(studio->cancel(second));
     CHECK(waitEnd(*studio, second).record.state == JobState::Cancelled);
     CHECK(home.files("clips").size() == 2);
@@ -367,6 +384,92 @@ TEST_CASE("a worker killed from outside: the job is interrupted, the next succee
     CHECK(waitEnd(*studio, press(*studio, request(6))).record.state == JobState::Done);
     REQUIRE(studio->retry(id));
     waitUntil(*studio, [&](const StudioSnapshot& x) { return x.find(id)->record.state == JobState::Done; });
+}
+
+TEST_CASE("a worker killed after a state was saved: the clip goes on from there by itself") {
+    Home home({"CANOPY_FAKE_BLOCK_MS=15"});
+    home.options.stateSeconds = 0;
+    auto studio = home.open();
+    const JobId id = press(*studio, request(5));
+    const auto s = waitUntil(*studio, [&](const StudioSnapshot& x) {
+        const JobRow* row = x.find(id);
+        return row && row->progress && row->progress->unit >= 3 && x.worker.pid > 0;
+    });
+    REQUIRE(::kill(static_cast<pid_t>(s->worker.pid), SIGKILL) == 0);
+    const JobRow row = waitEnd(*studio, id);
+    CHECK(row.record.state == JobState::Done);
+    CHECK(row.record.attempt == 2);
+    CHECK(row.record.summary["resumed_at"]["row"].asInt() >= 2);
+    CHECK(told(*studio, "goes on from step"));
+    CHECK(home.states().empty());
+}
+
+TEST_CASE("a saved state that is damaged, foreign or newer is told, and the clip begins anew") {
+    Home home({"CANOPY_FAKE_BLOCK_MS=15"});
+    auto studio = home.open();
+    const JobId id = press(*studio, request(5));
+    waitUntil(*studio, [&](const StudioSnapshot& x) {
+        const JobRow* row = x.find(id);
+        return row && row->progress && row->progress->unit >= 2;
+    });
+    REQUIRE(studio->pauseJob(id));
+    waitUntil(*studio, [&](const StudioSnapshot& x) { return x.find(id)->record.state == JobState::Paused; });
+    const auto file = home.folder / "state" / ("job-" + std::to_string(id) + ".canopy");
+    const auto whole = *readFile(file, 1 << 20);
+    const auto sentence = [&](std::vector<std::uint8_t> bytes) {
+        const auto other = home.folder / "other.canopy";
+        REQUIRE(writeFileAtomically(other, std::span<const std::uint8_t>(bytes)).ok());
+        const auto taken = studio->resumeClip(other);
+        return taken ? std::string() : taken.error().message;
+    };
+    auto newer = whole;
+    newer[8] = 9; // the format's version
+    CHECK(has(sentence(newer), "format version 9"));
+    CHECK(has(sentence({'n', 'o', 'p', 'e'}), "no Canopy recording"));
+    auto damaged = whole;
+    const std::string text(whole.begin(), whole.end());
+    damaged[text.find("canopy_state_version")] ^= 1;
+    CHECK(has(sentence(damaged), "damaged"));
+    auto cut = whole;
+    cut.resize(cut.size() / 3);
+    CHECK(has(sentence(cut), "damaged"));
+
+    REQUIRE(writeFileAtomically(file, std::span<const std::uint8_t>(damaged)).ok());
+    REQUIRE(studio->resumeJob(id));
+    const JobRow row = waitEnd(*studio, id);
+    CHECK(row.record.state == JobState::Done);
+    CHECK(row.record.summary["resumed_at"].isNull());
+    CHECK(told(*studio, "begins anew, because its saved state cannot be used"));
+}
+
+TEST_CASE("a saved state from elsewhere becomes a job of its own") {
+    Home home({"CANOPY_FAKE_BLOCK_MS=15"});
+    const auto carried = home.folder / "carried.canopy";
+    {
+        auto studio = home.open();
+        const JobId id = press(*studio, request(5));
+        waitUntil(*studio, [&](const StudioSnapshot& x) {
+            const JobRow* row = x.find(id);
+            return row && row->progress && row->progress->unit >= 2;
+        });
+        REQUIRE(studio->pauseJob(id));
+        waitUntil(*studio,
+                  [&](const StudioSnapshot& x) { return x.find(id)->record.state == JobState::Paused; });
+        std::filesystem::copy_file(home.folder / "state" / "job-1.canopy", carried);
+        REQUIRE(studio->cancel(id));
+        CHECK(home.states().empty()); // a cancelled clip goes on from nothing
+    }
+    Home elsewhere;
+    auto studio = elsewhere.open();
+    JobTarget target;
+    target.file = elsewhere.folder / "clips" / "mine.mp4";
+    const auto id = studio->resumeClip(carried, target);
+    REQUIRE_MESSAGE(id.ok(), (id ? "" : id.error().message));
+    const JobRow row = waitEnd(*studio, *id);
+    CHECK(row.record.state == JobState::Done);
+    CHECK(row.record.resultFile == target.file);
+    CHECK(row.record.clip()->seed == 5);
+    CHECK(row.record.summary["resumed_at"]["row"].asInt() >= 1);
 }
 
 TEST_CASE("a crash after denoising costs one decode: the saved latents are used again") {
@@ -412,6 +515,7 @@ TEST_CASE("closing during a job leaves it interrupted; the next start goes on") 
 
 TEST_CASE("killed in the middle: the next start says so, pauses, and loses nothing") {
     Home home({"CANOPY_FAKE_BLOCK_MS=20"});
+    home.options.stateSeconds = 0;
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     const pid_t child = ::fork();
@@ -422,7 +526,11 @@ TEST_CASE("killed in the middle: the next start says so, pauses, and loses nothi
         const auto first = (*studio)->generate(request(1));
         const auto second = (*studio)->generate(request(2));
         auto s = (*studio)->snapshot();
-        while (s->running == 0)
+        const auto far = [&] {
+            const JobRow* row = s->find(1);
+            return row && row->progress && row->progress->unit >= 3;
+        };
+        while (!far())
             s = (*studio)->waitForChange(s->sequence, milliseconds(100));
         const char ok = first && second ? 'y' : 'n';
         [[maybe_unused]] const auto n = ::write(ends[1], &ok, 1);
@@ -449,6 +557,8 @@ TEST_CASE("killed in the middle: the next start says so, pauses, and loses nothi
         waitUntil(*studio,
                   [&](const StudioSnapshot& x) { return x.find(id)->record.state == JobState::Done; });
     CHECK(home.files("clips").size() == 2);
+    CHECK(told(*studio, "goes on from step"));
+    CHECK(studio->snapshot()->find(1)->record.summary["resumed_at"]["row"].asInt() >= 2);
 }
 
 TEST_CASE("the command line's job runs while the queue is paused and leaves the rest alone") {
