@@ -419,8 +419,8 @@ Result<bool> GenerateJob::succeed(const Value& workerSummary) {
 }
 
 void GenerateJob::abandon(bool keepParts) {
-    // Without saved latents the fragments of the video are all that is left.
-    m_tools.encoder.abandon(keepParts && !m_latentsSaved);
+    // Without saved latents or state the fragments of the video are all that is left.
+    m_tools.encoder.abandon(keepParts && !resumable());
     m_keeper.reset(); // writes what waits
     if (!keepParts)
         forgetJobFiles(m_tools.options, m_job.id);

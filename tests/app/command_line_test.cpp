@@ -151,7 +151,10 @@ TEST_CASE("clips in blocks are resolved, and what the other choices make meaning
     REQUIRE(plain.ok());
     const std::string model = (*plain)["request"]["model"].asString();
     std::ofstream(home.path("fit.json"))
-        << R"({"version":1,"model":")" << model << R"(","polynomial":[0,0,0,1,0]})";
+        << R"({"version":1,"model":")" << model
+        << R"(","polynomial":[0,0,0,1,0],"residual":0.1,"mean_change":0.1,)"
+        << R"("largest_time_change":1,"prompts":8,"samples":100,"steps":20,"warmup":5,"shift":5,"guidance":4,)"
+        << R"("width":320,"height":192,"frames":33,"presets":[]})";
     const auto good = home.run(ask + "--cache-fit " + home.path("fit.json") +
                                " --mode chunked --block-frames 3 --ar-step 5 --segments 1 --cache flowcache "
                                "--hit-rate 0.4 --cache-quantity residual --kv-budget 5 --kv-lambda 0.2 "
@@ -172,7 +175,7 @@ TEST_CASE("clips in blocks are resolved, and what the other choices make meaning
                                  "/resources/models/starter-video/canopy-reuse.json")) {
         const auto unknown = home.run(ask + "--mode chunked --cache flowcache --hit-rate 0.4");
         CHECK(unknown.code == 3);
-        CHECK(has(unknown.out, "No calibration of reuse is known"));
+        CHECK(has(unknown.out, "calibrate --cache"));
     }
 
     for (const char* wrong :

@@ -8,10 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
@@ -102,29 +104,13 @@ private:
 };
 
 std::vector<std::string> clip(const Home& home, const char* name, const std::vector<std::string>& more) {
-    std::vector<std::string> all{"generate",
-                                 "--prompt",
-                                 "a red balloon over the sea",
-                                 "--size",
-                                 "64x64",
-                                 "--frames",
-                                 "33",
-                                 "--steps",
-                                 "16",
-                                 "--seed",
-                                 "7",
-                                 "--precision",
-                                 "fp32",
-                                 "--threads",
-                                 "2",
-                                 "--mode",
-                                 "chunked",
-                                 "--save-every",
-                                 "0",
-                                 "--frames-dir",
-                                 home.path(name),
-                                 "--out",
-                                 home.path(name).string() + ".mp4"};
+    std::istringstream words("generate --size 64x64 --frames 33 --steps 10 --seed 7 --precision fp32 "
+                             "--threads 2 --mode chunked --save-every 0 --prompt");
+    std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
+    for (const std::string& word :
+         {std::string("a red balloon over the sea"), std::string("--frames-dir"), home.path(name).string(),
+          std::string("--out"), home.path(name).string() + ".mp4"})
+        all.push_back(word);
     all.insert(all.end(), more.begin(), more.end());
     return all;
 }
@@ -196,7 +182,7 @@ TEST_CASE("made again from a block on, the pictures before it keep their bits") 
     const auto record = home.path("base.canopy");
     REQUIRE_MESSAGE(home.run(clip(home, "base", {"--record", record})) == 0, textOf(home.err()));
     auto again = clip(home, "again", {"--from-chunk", "2", "--base", record});
-    again[2] = "a dark forest at night";
+    *std::find(again.begin(), again.end(), "a red balloon over the sea") = "a dark forest at night";
     REQUIRE_MESSAGE(home.run(again) == 0, textOf(home.err()));
     const auto before = home.pictures("base");
     const auto after = home.pictures("again");

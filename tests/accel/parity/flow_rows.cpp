@@ -90,18 +90,13 @@ private:
     std::map<std::tuple<Branch, int, int>, at::Tensor> m_kept;
 };
 
-/// The port's map over a group's steps.
-StaticMap mapOf(const WanDit& dit, const at::Tensor& latents, const at::Tensor& text,
-                const FlowSchedule& schedule, const Value& run) {
+/// The port's map over a group's steps: the time projection in any case, only the polynomial is chosen.
+StaticMap mapOf(const WanDit& dit, const FlowSchedule& schedule, const Value& run) {
     const bool ret = run["ret"].asBool();
     std::vector<at::Tensor> features;
-    for (const double time : schedule.timesteps) {
-        ForwardContext forward;
-        forward.grid = dit.grid(latents);
-        const auto state = dit.embed(latents, at::tensor(std::vector<float>{static_cast<float>(time)}), text,
-                                     static_cast<int>(run["fps_index"].asInt()), forward);
-        features.push_back((ret ? state.modulation : state.time).clone());
-    }
+    for (const double time : schedule.timesteps)
+        features.push_back(dit.timeModulation(at::tensor(std::vector<float>{static_cast<float>(time)}),
+                                              static_cast<int>(run["fps_index"].asInt())));
     const auto checkpoint =
         run["size"].asString() == "14B" ? RescaledCheckpoint::Forcing14B : RescaledCheckpoint::Forcing1_3B;
     const auto rescale =
@@ -139,7 +134,7 @@ void checkRun(const ParityCase& reference, const WanDit& dit, const Value& run) 
     const Conditioning conditioning{dit.embedText(reference.tensor("in.context")[0]),
                                     dit.embedText(reference.tensor("in.negative_context")[0]),
                                     run["guidance"].asDouble(), static_cast<int>(run["fps_index"].asInt())};
-    const auto map = mapOf(dit, latents.narrow(1, 0, block), conditioning.prompt, sampling.schedule, run);
+    const auto map = mapOf(dit, sampling.schedule, run);
     StaticTimestepL1 policy(map);
     const std::int64_t tokens = block * dit.grid(latents).tokensPerFrame();
     std::optional<BoundedKeys> bounded;
