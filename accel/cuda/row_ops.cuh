@@ -96,9 +96,8 @@ private:
     __device__ void fetch(std::int64_t first) {
 #pragma unroll
         for (int i = 0; i < Count; ++i)
-            m_bits[i] = m_place.has(first + i)
-                            ? *reinterpret_cast<const uint4*>(m_x + (first + i) * m_stride)
-                            : uint4{};
+            m_bits[i] = m_place.has(first + i) ? *reinterpret_cast<const uint4*>(m_x + (first + i) * m_stride)
+                                               : uint4{};
     }
 
     const __nv_bfloat16* m_x;

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -184,9 +185,16 @@ TEST_CASE("the process of a clip of twenty blocks stays as large as it was at th
     engine.run(1, r);
     const auto resident = engine.jobs->resident();
     REQUIRE(resident.size() == 20);
-    const auto sixth = static_cast<double>(resident.at(5));
-    const auto last = static_cast<double>(resident.at(19));
-    MESSAGE("resident after block 6: ", sixth / 1e6, " MB, after block 20: ", last / 1e6, " MB, growth ",
+    // It is read while frames are decoded and sent, which comes and goes: the middle of four blocks.
+    const auto around = [&](int first) {
+        std::vector<std::uint64_t> of;
+        for (int block = first; block < first + 4; ++block)
+            of.push_back(resident.at(block));
+        std::sort(of.begin(), of.end());
+        return static_cast<double>(of[1] + of[2]) / 2;
+    };
+    const double sixth = around(5), last = around(16);
+    MESSAGE("resident after blocks 6 to 9: ", sixth / 1e6, " MB, 17 to 20: ", last / 1e6, " MB, growth ",
             (last / sixth - 1) * 100, " %");
     CHECK(last < sixth * 1.02);
 }

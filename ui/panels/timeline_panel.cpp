@@ -46,7 +46,7 @@ TimelinePanel::TimelinePanel(CacheSelection* selection, QWidget* parent)
     layout->addWidget(m_view);
 
     auto* below = new QHBoxLayout;
-    dresser::setMargins(below, 74, 0, 12, 0, 8);
+    dresser::setMargins(below, 82, 0, 12, 0, 8);
     below->addWidget(new CacheLegend, 1);
     auto* drift = textLabel(tr("drift: colour ───  sharpness - -"), "caption", QStringLiteral("driftLegend"));
     drift->setToolTip(

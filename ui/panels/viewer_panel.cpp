@@ -169,6 +169,7 @@ QWidget* ViewerPanel::buildTransport() {
     connect(m_cancel, &QPushButton::clicked, this, &ViewerPanel::requestCancel);
     m_pause = new QPushButton(tr("Pause"));
     m_pause->setObjectName(QStringLiteral("pauseClipButton"));
+    m_pause->setAccessibleName(tr("Pause the clip being made"));
     connect(m_pause, &QPushButton::clicked, this, [this] {
         m_pause->setEnabled(false); // until the studio says what came of it
         if (m_isPaused)

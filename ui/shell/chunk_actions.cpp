@@ -55,6 +55,8 @@ void ChunkActions::setActive(bool active) {
 
 void ChunkActions::onSnapshot() {
     const auto& snapshot = m_link->snapshot();
+    if (!snapshot)
+        return;
     if (snapshot->grown != m_grown)
         showFacts();
     showTakes();

@@ -15,7 +15,7 @@ namespace canopy::ui {
 namespace {
 
 // Pixels at scale 1.
-constexpr int kGutter = 74;
+constexpr int kGutter = 82;
 constexpr int kTotals = 88;
 constexpr int kRuler = 18;
 constexpr int kFilm = 46;
@@ -406,7 +406,7 @@ void ChunkTimelineView::paintGutters(QPainter& painter, const TimelineLayout& at
     painter.setPen(m_theme.colour(Role::Text));
     const auto name = [&](const QRectF& row, const QString& text) {
         const double h = painter.fontMetrics().height();
-        painter.drawText(QRectF(0, row.center().y() - h / 2, at.film.left() - m_theme.px(4), h),
+        painter.drawText(QRectF(m_theme.px(8), row.center().y() - h / 2, at.film.left() - m_theme.px(8), h),
                          Qt::AlignLeft | Qt::AlignVCenter, text);
     };
     name(at.film, tr("Chunks"));

@@ -24,9 +24,9 @@ constexpr int kScoreThreads = 384;
 constexpr int kScoreSlots = 4;
 
 struct ScoreArgs {
-    CUtensorMap q, k; ///< [B, H, cells, S, D], boxes of 128 cells x 1 token x 64 channels
-    float* sums;      ///< [B H, cells, blockSlots]
-    float* maxima;    ///< [B H, cells, tiles], in units of log2
+    CUtensorMap q, k;           ///< [B, H, cells, S, D], boxes of 128 cells x 1 token x 64 channels
+    float* sums;                ///< [B H, cells, blockSlots]
+    float* maxima;              ///< [B H, cells, tiles], in units of log2
     const std::uint8_t* wanted; ///< [B H] or null; heads of 0 are passed over, by all roles alike
     std::int32_t heads, cells, stride, headDim;
     std::int32_t tiles, blockSlots; ///< key tiles; key blocks rounded up to whole tiles
