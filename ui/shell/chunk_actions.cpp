@@ -57,8 +57,11 @@ void ChunkActions::onSnapshot() {
     const auto& snapshot = m_link->snapshot();
     if (!snapshot)
         return;
-    if (snapshot->grown != m_grown)
+    const JobRow* running = snapshot->find(snapshot->running);
+    const double left = running && running->progress ? running->progress->remainingSeconds : 0;
+    if (snapshot->grown != m_grown || left != m_secondsLeft)
         showFacts();
+    m_secondsLeft = left;
     showTakes();
 }
 
@@ -97,6 +100,11 @@ void ChunkActions::showFacts() {
     if (snapshot->running == job->record.id) {
         facts.secondsLeft = snapshot->chunks.job == job->record.id ? snapshot->chunks.forecast.secondsLeft
                                                                    : std::vector<double>();
+        // Queue and status bar count the row under way too: the same sum here.
+        const double all = snapshot->chunks.forecast.seconds;
+        if (all > 0 && job->progress && job->progress->remainingSeconds > 0)
+            for (double& seconds : facts.secondsLeft)
+                seconds *= job->progress->remainingSeconds / all;
         if (m_grown && m_grown->job == job->record.id)
             facts.finishedFrames = int(m_grown->pictures.size());
     } else if (job->record.state == JobState::Done) {

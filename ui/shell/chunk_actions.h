@@ -61,6 +61,7 @@ private:
     QString m_looksFile;       ///< asked for or known
     std::shared_ptr<const std::vector<FrameLook>> m_looks;
     std::shared_ptr<const GrownFrames> m_grown; ///< of the last facts
+    double m_secondsLeft = 0;                   ///< of the last snapshot; 0 = nothing runs or not known
     JobId m_factsJob = 0;
     QString m_takesOf; ///< what the takes were last looked up for
     bool m_active = true;
