@@ -477,11 +477,18 @@ void Conductor::fail(const Error& error) {
 void Conductor::endActive() {
     if (m_active && m_active->record.id == m_telemetry.job())
         m_telemetry.ended();
+    takeChunks(); // its last rows may have come with its end
     m_active.reset();
     m_chunks.forecast = {};
     m_dirty = true;
     const std::lock_guard lock(m_mutex);
     m_runningId = 0;
+}
+
+void Conductor::takeChunks() {
+    if (m_active)
+        if (auto chunks = m_active->job->chunks())
+            m_chunks = {m_active->record.id, std::move(chunks), m_active->job->forecast()};
 }
 
 // ---- what is shown
@@ -632,9 +639,7 @@ void Conductor::publish() {
     next->queuePaused = m_paused;
     next->running = m_active ? m_active->record.id : 0;
     next->preview = m_preview;
-    if (m_active)
-        if (auto chunks = m_active->job->chunks())
-            m_chunks = {m_active->record.id, std::move(chunks), m_active->job->forecast()};
+    takeChunks();
     next->grown = m_active ? m_active->job->grown() : nullptr;
     next->chunks = m_chunks;
     next->telemetry = m_telemetry.current();

@@ -87,6 +87,7 @@ private:
     void settlePaused();
     void fail(const Error& error);
     void endActive();
+    void takeChunks();                     ///< what the active job says of its blocks
     void told(const Result<void>& result); ///< logs a job table that cannot be written and tells once
     void note(std::string text);
     void publish();
