@@ -155,19 +155,7 @@ void CacheMapView::paintColumn(QPainter& painter, const CacheMapLayout& at, int 
 void CacheMapView::paintBelow(QPainter& painter, const CacheMapLayout& at, int chunk) {
     const QRectF column = at.column(scene(), chunk);
     const QRectF bar(column.left(), at.memory.top(), column.width(), at.memory.height());
-    const auto& kept = scene().kept;
-    const bool inMemory = std::size_t(chunk) < kept.size() && kept[std::size_t(chunk)].has_value();
-    if (inMemory) {
-        const double share = kept[std::size_t(chunk)]->share;
-        const QRectF part(bar.left(), bar.top(), bar.width() * share, bar.height());
-        if (share < 1 - 1e-9)
-            paintCompressed(painter, part, m_theme);
-        else
-            painter.fillRect(part, m_theme.colour(Role::Computed));
-    }
-    painter.setBrush(Qt::NoBrush);
-    painter.setPen(QPen(m_theme.colour(inMemory ? Role::Outline : Role::Line), 1));
-    painter.drawRect(bar.adjusted(0, 0, -1, -1));
+    paintKeptShare(painter, bar, scene(), chunk, m_theme);
 
     paintWords(painter, QRectF(column.left(), at.words.top(), column.width(), at.words.height()), chunk);
 }

@@ -13,6 +13,23 @@ constexpr double kLineStep = 3;
 
 } // namespace
 
+void paintKeptShare(QPainter& painter, const QRectF& bar, const CacheScene& scene, int chunk,
+                    const Theme& theme) {
+    const auto& kept = scene.kept;
+    const bool inMemory = std::size_t(chunk) < kept.size() && kept[std::size_t(chunk)].has_value();
+    if (inMemory) {
+        const double share = kept[std::size_t(chunk)]->share;
+        const QRectF part(bar.left(), bar.top(), bar.width() * share, bar.height());
+        if (share < 1 - 1e-9)
+            paintCompressed(painter, part, theme);
+        else
+            painter.fillRect(part, theme.colour(Role::Computed));
+    }
+    painter.setBrush(Qt::NoBrush);
+    painter.setPen(QPen(theme.colour(inMemory ? Role::Outline : Role::Line), 1));
+    painter.drawRect(bar.adjusted(0, 0, -1, -1));
+}
+
 void paintHatch(QPainter& painter, const QRectF& area, Role role, const Theme& theme) {
     painter.save();
     painter.setClipRect(area, Qt::IntersectClip);

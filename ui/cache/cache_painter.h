@@ -14,6 +14,9 @@ namespace canopy::ui {
 void paintCacheState(QPainter& painter, const QRectF& cell, CacheState state, const Theme& theme);
 /// Horizontal lines: keys that were squeezed.
 void paintCompressed(QPainter& painter, const QRectF& area, const Theme& theme);
+/// How much of a chunk's keys is in memory: a full bar, a squeezed part of it, or an empty frame.
+void paintKeptShare(QPainter& painter, const QRectF& bar, const CacheScene& scene, int chunk,
+                    const Theme& theme);
 /// Diagonal hatch in a role's colour.
 void paintHatch(QPainter& painter, const QRectF& area, Role role, const Theme& theme);
 /// The frame that is shown: a line from its grip at `top` to `bottom`.

@@ -361,19 +361,7 @@ void ChunkTimelineView::paintCache(QPainter& painter, const TimelineLayout& at, 
 
 void ChunkTimelineView::paintMemory(QPainter& painter, const TimelineLayout& at, int chunk) {
     const QRectF bar = at.chunk(scene(), chunk, at.memory);
-    const auto& kept = scene().kept;
-    const bool inMemory = std::size_t(chunk) < kept.size() && kept[std::size_t(chunk)].has_value();
-    if (inMemory) {
-        const double share = kept[std::size_t(chunk)]->share;
-        const QRectF part(bar.left(), bar.top(), bar.width() * share, bar.height());
-        if (share < 1 - 1e-9)
-            paintCompressed(painter, part, m_theme);
-        else
-            painter.fillRect(part, m_theme.colour(Role::Computed));
-    }
-    painter.setBrush(Qt::NoBrush);
-    painter.setPen(QPen(m_theme.colour(inMemory ? Role::Outline : Role::Line), 1));
-    painter.drawRect(bar.adjusted(0, 0, -1, -1));
+    paintKeptShare(painter, bar, scene(), chunk, m_theme);
 }
 
 void ChunkTimelineView::paintDrift(QPainter& painter, const TimelineLayout& at) {
