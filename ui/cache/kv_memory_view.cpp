@@ -17,10 +17,10 @@ constexpr int kRight = 88; ///< pixels at scale 1
 } // namespace
 
 QString bytesText(std::uint64_t bytes) {
-    const double gb = double(bytes) / double(1 << 30), mb = double(bytes) / double(1 << 20);
+    const double gb = double(bytes) / 1e9, mb = double(bytes) / 1e6;
     if (gb >= 1)
         return KvMemoryView::tr("%1 GB").arg(QLocale().toString(gb, 'f', 1));
-    return KvMemoryView::tr("%1 MB").arg(QLocale().toString(mb, 'f', mb < 10 ? 1 : 0));
+    return KvMemoryView::tr("%1 MB").arg(QLocale().toString(mb, 'f', mb < 100 ? 1 : 0));
 }
 
 KvMemoryView::KvMemoryView(CacheSelection* selection, QWidget* parent)

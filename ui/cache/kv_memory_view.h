@@ -25,7 +25,7 @@ private:
     QString wordsOf(const KvRow& row) const;
 };
 
-/// "9.4 GB", "512 MB".
+/// "9.4 GB", "512 MB", "77.4 MB": powers of ten, as in the form and the status bar.
 QString bytesText(std::uint64_t bytes);
 
 } // namespace canopy::ui

@@ -10,6 +10,7 @@
 #include <QToolTip>
 
 #include "ui/cache/cache_painter.h"
+#include "ui/cache/kv_memory_view.h"
 
 namespace canopy::ui {
 namespace {
@@ -423,10 +424,7 @@ void ChunkTimelineView::paintGutters(QPainter& painter, const TimelineLayout& at
     if (totals.computed + totals.reused > 0)
         total(at.cache, tr("%1 %").arg(std::lround(totals.hitRate() * 100)), tr("reused"));
     if (!scene().memory.empty())
-        total(at.memory,
-              tr("%1 MB").arg(QLocale().toString(double(scene().memory.back().bytes) / 1e6, 'f',
-                                                 scene().memory.back().bytes < 100'000'000 ? 1 : 0)),
-              {});
+        total(at.memory, bytesText(scene().memory.back().bytes), {});
     if (!m_folded && m_facts.chunkDrift.size() > 1) {
         const Drift& last = m_facts.chunkDrift.back();
         painter.setFont(m_theme.monoFont(TextStyle::Caption));
